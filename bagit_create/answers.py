@@ -1,0 +1,159 @@
+"""What an answer of a server holds and means: bodies, broken bodies, statuses, waits."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import urllib3
+
+from .errors import AccessDenied, BicError, RecordNotFound, Unreachable, UpstreamError
+from .urls import without_secrets
+
+MAX_METADATA_BYTES = 512 * 1024 * 1024
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer of a metadata request. ``url`` is where it came from in the end."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    url: str
+
+    def json(self, what: str) -> Any:
+        """Parse the body.
+
+        :param what: what was asked for, for the message ("Metadata request").
+        :raises UpstreamError: if it is not JSON, whatever its Content-Type claims.
+        """
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as err:
+            kind = self.headers.get("Content-Type", "none")
+            raise UpstreamError(
+                f"{what} did not return valid JSON (Content-Type: {kind}).",
+                where=without_secrets(self.url),
+                hint=html_hint(self.content) or "the service may have changed; report it",
+            ) from err
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The open answer to a request for a file: 200 or 206, its headers, and its raw body."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    raw: urllib3.BaseHTTPResponse
+
+    def blocks(self, size: int, decode: bool) -> Iterator[bytes]:
+        """The body in blocks of at most ``size`` bytes.
+
+        :raises BrokenBody: when the connection breaks or falls silent before the end.
+        """
+        try:
+            while block := self.raw.read(size, decode_content=decode):
+                yield block
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
+            raise BrokenBody(plain(err)) from err
+
+
+class BrokenBody(Exception):
+    """The body ended too early. Caught by the transfer, which goes on where it broke."""
+
+
+def refusal(status: int, what: str, url: str, content: bytes, access_hint: str) -> BicError:
+    """The error that a status means, in the words that all sources share."""
+    where = without_secrets(url)
+    page = html_hint(content)
+    if status == 404:
+        return RecordNotFound(
+            f"{what} was answered: no such record.",
+            where=where,
+            http_status=status,
+            hint="check the record id; a record that needs a login may look missing too",
+        )
+    if status == 410:
+        return RecordNotFound(
+            f"{what} was answered: the record was deleted.", where=where, http_status=status
+        )
+    if status in (401, 403):
+        return AccessDenied(
+            f"{what} was refused: access denied.",
+            where=where,
+            http_status=status,
+            hint=page or access_hint,
+        )
+    if status in RETRIED:
+        return Unreachable(
+            f"{what} could not be served: the server is overloaded or failing.",
+            where=where,
+            http_status=status,
+            hint="run the same command again later; what is finished is not fetched again",
+        )
+    return UpstreamError(
+        f"{what} was answered in a way that is not expected.",
+        where=where,
+        http_status=status,
+        hint=page,
+    )
+
+
+def whole(
+    raw: urllib3.BaseHTTPResponse, what: str, url: str, limit: int = MAX_METADATA_BYTES
+) -> bytes:
+    """Read a body into memory, never more than ``limit`` bytes after decompression."""
+    body = bytearray()
+    try:
+        while block := raw.read(65536, decode_content=True):
+            body += block
+            if len(body) > limit:
+                if limit < MAX_METADATA_BYTES:
+                    return bytes(body[:limit])
+                raise UpstreamError(
+                    f"{what} was answered with more than {limit // 2**20} MiB.",
+                    where=without_secrets(url),
+                )
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
+        raise BrokenBody(plain(err)) from err
+    return bytes(body)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or a date."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(min(int(text[:12]), 10**9))
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def html_hint(content: bytes) -> str:
+    start = content[:512].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+        return (
+            "the answer was a web page, not data: a firewall, a login page or a page for people "
+            "stands in between"
+        )
+    return ""
+
+
+def plain(err: BaseException) -> str:
+    """A network error in one short line, without addresses of objects."""
+    cause: Any = err
+    while getattr(cause, "reason", None) or (cause.args and isinstance(cause.args[0], Exception)):
+        cause = getattr(cause, "reason", None) or cause.args[0]
+        if isinstance(cause, str):
+            return cause
+    text = str(cause).rpartition(">: ")[2] or type(cause).__name__
+    return text.rpartition("): ")[2] if text.startswith("HTTPConnection") else text

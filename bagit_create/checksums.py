@@ -1,0 +1,152 @@
+"""Several digests in one reading.
+
+BagIt's names for algorithms are used throughout (RFC 8493 section 2.4: lower case, without
+punctuation). adler32 is here too, because CERN Open Data publishes it; it is verified and recorded,
+and never used for a payload manifest of a full bag.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from .errors import InputError, UpstreamError
+from .model import Checksum
+
+#: What a payload manifest of a full bag may use, in order of reading speed (fastest first).
+MANIFEST_ALGORITHMS = ("sha1", "sha256", "sha512", "md5", "sha384", "sha224", "sha3256", "sha3512")
+DEFAULT_ALGORITHMS = ("md5", "sha512")
+
+#: Length of each digest in hexadecimal digits.
+HEX_LENGTH = {
+    "adler32": 8,
+    "crc32": 8,
+    "md5": 32,
+    "sha1": 40,
+    "sha224": 56,
+    "sha256": 64,
+    "sha384": 96,
+    "sha512": 128,
+    "sha3256": 64,
+    "sha3512": 128,
+}
+_HASHLIB_NAME = {"sha3256": "sha3_256", "sha3512": "sha3_512"}
+
+BLOCK = 512 * 1024
+"""Bytes read at a time: below 64 KiB the calls cost more than the bytes."""
+
+
+class Hasher(Protocol):
+    """What hashlib's objects offer, as far as it is used here."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+class _Adler32:
+    """zlib's checksum in the manner of hashlib; eight digits, as ``xrdadler32`` prints them."""
+
+    def __init__(self) -> None:
+        self._value = 1
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        self._value = zlib.adler32(data, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+def normalise(algorithm: str) -> str:
+    """Return BagIt's spelling of an algorithm's name: ``"SHA-256"`` becomes ``"sha256"``."""
+    return re.sub(r"[^a-z0-9]", "", algorithm.lower())
+
+
+def hasher(algorithm: str) -> Hasher:
+    """Start a digest. :raises InputError: for an algorithm we cannot compute."""
+    if algorithm == "adler32":
+        return _Adler32()
+    if algorithm == "crc32":
+        return _Crc32()
+    if algorithm not in HEX_LENGTH:
+        raise InputError(
+            f"Unknown checksum algorithm {algorithm!r}.",
+            hint="use one of " + ", ".join(sorted(MANIFEST_ALGORITHMS)),
+        )
+    return hashlib.new(_HASHLIB_NAME.get(algorithm, algorithm), usedforsecurity=False)
+
+
+class Digests:
+    """Several digests over the same bytes, fed block by block."""
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._hashers = {name: hasher(name) for name in dict.fromkeys(algorithms)}
+        self._updates = [one.update for one in self._hashers.values()]
+
+    def update(self, block: bytes | memoryview) -> None:
+        """Feed the next block to every digest."""
+        for update in self._updates:
+            update(block)
+
+    def checksums(self) -> tuple[Checksum, ...]:
+        """The digests so far, in the order the algorithms were named."""
+        return tuple(Checksum(name, one.hexdigest()) for name, one in self._hashers.items())
+
+
+def parse(text: str, default: str = "md5") -> Checksum:
+    """Read ``"md5:92eb…"``, ``"MD5:92EB…"`` or a bare digest (then ``default`` is its algorithm).
+
+    adler32 may come without its leading zeros (CERN Open Data); they are put back.
+
+    :raises UpstreamError: if it is not a digest of the length its algorithm has. An algorithm we do
+        not know is returned as it is, so that it can be recorded; :func:`known` tells.
+    """
+    algorithm, colon, value = text.strip().rpartition(":")
+    algorithm = normalise(algorithm) if colon else default
+    value = value.strip().lower()
+    if algorithm == "adler32":
+        value = value.removeprefix("0x").zfill(8)
+    length = HEX_LENGTH.get(algorithm)
+    if not re.fullmatch(r"[0-9a-f]+", value) or (length and len(value) != length):
+        raise UpstreamError(
+            "Upstream published a checksum in a form that is not known.", where=repr(text)
+        )
+    return Checksum(algorithm, value)
+
+
+def known(checksum: Checksum) -> bool:
+    """Whether this checksum can be verified here."""
+    return checksum.algorithm in HEX_LENGTH
+
+
+def from_content_md5(header: str | None) -> Checksum | None:
+    """Read a ``Content-MD5`` header: base64 (RFC 1864) or hexadecimal (InvenioRDM)."""
+    text = (header or "").strip().strip('"')
+    if re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        return Checksum("md5", text.lower())
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return Checksum("md5", raw.hex()) if len(raw) == 16 else None
+
+
+def fastest(algorithms: Sequence[str]) -> str:
+    """The algorithm that is quickest to compute: the read-back needs one digest only."""
+    return min(algorithms, key=MANIFEST_ALGORITHMS.index)

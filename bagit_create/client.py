@@ -1,0 +1,307 @@
+"""The only module that speaks HTTP: timeouts, retries, redirects, and credentials bound to a host.
+
+Every request names the program and a contact, is given up after a time of silence, and is tried
+again where that can help. A credential goes to the origin of the source's own address, never to
+where a redirect leads.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from . import log
+from .answers import (
+    REDIRECTS,
+    RETRIED,
+    Answer,
+    BrokenBody,
+    Stream,
+    plain,
+    refusal,
+    retry_after,
+    whole,
+)
+from .credentials import Secret
+from .errors import AccessDenied, Interrupted, Unreachable, UpstreamError
+from .model import Events, Silent
+from .urls import clean, origin, with_parameter, without_secrets
+from .version import get_version
+
+PROJECT = "https://gitlab.cern.ch/digitalmemory/bagit-create"
+USER_AGENT = (
+    f"cern-digital-memory-bot bagit-create/{get_version()} "
+    f"(+{PROJECT}; digitalmemory-support@cern.ch)"
+)
+CONNECT_TIMEOUT_S = 15.0
+MAX_REDIRECTS = 10
+BASE_WAIT_S = 0.5
+LONGEST_BACKOFF_S = 60.0
+
+
+class Client:
+    """Speaks to one source. Safe to use from many threads; each gets its own session.
+
+    :param base_url: the source's own address; its origin is the one the credential goes to.
+    :param token: sent as ``Authorization: Bearer``.
+    :param share: a (name, value) pair for the query, of a share link the user gave.
+    :param credential_hint: where a user gets a credential for this source.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: Secret | None = None,
+        share: tuple[str, Secret] | None = None,
+        hosts: tuple[str, ...] = (),
+        timeout: float = 60.0,
+        retries: int = 5,
+        max_wait: float = 3600.0,
+        skipssl: bool = False,
+        credential_hint: str = "",
+        events: Events | None = None,
+    ) -> None:
+        self._origin = origin(base_url)
+        self._own_hosts = {self._origin[1], *(host.partition(":")[0] for host in hosts)}
+        self._token = token
+        self._share = share
+        self._timeout = (min(CONNECT_TIMEOUT_S, timeout), timeout)
+        self._retries = retries
+        self._max_wait = max_wait
+        self._verify: bool | str = not skipssl
+        self._hint = credential_hint
+        self._events = events or Silent()
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._stopped = threading.Event()
+
+    # -- what the pipelines use ---------------------------------------------------------------
+
+    def get(
+        self, url: str, *, what: str, accept: str = "application/json", allow: tuple[int, ...] = ()
+    ) -> Answer:
+        """Fetch a document whole.
+
+        :param what: names the request in messages: ``"Metadata request"``.
+        :param allow: further statuses that are the caller's to judge.
+        :raises RecordNotFound, AccessDenied, Unreachable, UpstreamError: by the status.
+        """
+        headers = {"Accept": accept}
+        attempt = 0
+        while True:
+            with self._answered(url, headers, what, "GET") as response:
+                try:
+                    content = whole(response.raw, what, str(response.url))
+                except BrokenBody as err:
+                    attempt += 1
+                    if attempt > self._retries:
+                        raise Unreachable(
+                            f"{what} broke off before its end, again and again.",
+                            where=without_secrets(url),
+                        ) from err
+                    self._pause(self._backoff(attempt), f"{what} broke off")
+                    continue
+                final = without_secrets(str(response.url))
+                answer = Answer(response.status_code, response.headers, content, final)
+            if answer.status == 200 or answer.status in allow:
+                return answer
+            raise refusal(answer.status, what, url, content, self.access_hint())
+
+    @contextmanager
+    def open(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Stream]:
+        """Open a file for reading; the body is not read yet.
+
+        :raises BicError: by the status; only 200 and 206 are handed out.
+        """
+        sent = {"Accept": "*/*", **(headers or {})}
+        with self._answered(url, sent, "File request", "GET") as response:
+            if response.status_code not in (200, 206):
+                content = b""
+                with suppress(BrokenBody, UpstreamError):
+                    content = whole(response.raw, "File request", url, 4096)
+                raise refusal(
+                    response.status_code, "File request", url, content, self.access_hint()
+                )
+            yield Stream(
+                response.status_code,
+                response.headers,
+                without_secrets(str(response.url)),
+                response.raw,
+            )
+
+    def head(self, url: str) -> Mapping[str, str] | None:
+        """The headers of a file, or None where the server does not answer HEAD with 200."""
+        try:
+            with self._answered(url, {"Accept": "*/*"}, "File request", "HEAD") as response:
+                return response.headers if response.status_code == 200 else None
+        except UpstreamError as err:
+            log.debug(f"HEAD {without_secrets(url)}: {err.message}")
+            return None
+
+    def access_hint(self) -> str:
+        """What to tell somebody who was refused."""
+        if self._token or self._share:
+            return f"the credential that was given may not read this; {self._hint}".rstrip("; ")
+        return f"a credential may be needed: {self._hint}".rstrip(": ")
+
+    def wait_before_retry(self, attempt: int, why: str) -> None:
+        """Pause before try number ``attempt`` (from 1) of something that broke."""
+        self._pause(self._backoff(attempt), why)
+
+    @property
+    def retries(self) -> int:
+        """How often a thing that broke is tried again."""
+        return self._retries
+
+    def stop(self) -> None:
+        """End all waiting; requests that are under way end at their next block."""
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stopped.is_set()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions:
+            session.close()
+
+    # -- one request, with its redirects and retries ------------------------------------------
+
+    @contextmanager
+    def _answered(
+        self, url: str, headers: Mapping[str, str], what: str, method: str
+    ) -> Iterator[requests.Response]:
+        """The first answer that is not to be retried, redirects followed."""
+        attempt = 0
+        while True:
+            response: requests.Response | None = None
+            wait: float | None = None
+            try:
+                response = self._follow(url, headers, what, method)
+                if response.status_code not in RETRIED or attempt >= self._retries:
+                    yield response
+                    return
+                why = f"HTTP {response.status_code}"
+                wait = retry_after(response.headers)
+            except requests.exceptions.SSLError as err:
+                raise Unreachable(
+                    f"{urlsplit(url).hostname} shows a certificate that is not trusted.",
+                    where=without_secrets(url),
+                    hint="set REQUESTS_CA_BUNDLE or SSL_CERT_FILE to its authority's file",
+                    resumable=False,
+                ) from err
+            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as err:
+                why = plain(err)
+                if attempt >= self._retries:
+                    raise Unreachable(
+                        f"{what} failed: {urlsplit(url).hostname} cannot be reached.",
+                        where=f"{without_secrets(url)} ({why})",
+                        hint="check the network and proxy settings, or try again later",
+                    ) from err
+            finally:
+                if response is not None:
+                    response.close()
+            attempt += 1
+            if wait is not None and wait > self._max_wait:
+                until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + wait))
+                raise Unreachable(
+                    f"{what} was put off by the server for longer than this run may wait.",
+                    where=without_secrets(url),
+                    http_status=response.status_code if response is not None else None,
+                    hint=f"run the same command again after {until}, or raise --max-wait",
+                )
+            self._pause(self._backoff(attempt) if wait is None else wait, why)
+
+    def _follow(
+        self, url: str, headers: Mapping[str, str], what: str, method: str
+    ) -> requests.Response:
+        """Send, and follow redirects: at most ten, http(s) only, never from https to http."""
+        target = clean(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(method, target, headers)
+            if response.status_code not in REDIRECTS or "Location" not in response.headers:
+                return response
+            location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+            response.close()
+            following = clean(urljoin(target, location))
+            self._check_redirect(target, following, what)
+            target = following
+        raise UpstreamError(
+            f"{what} was redirected more than {MAX_REDIRECTS} times.", where=without_secrets(url)
+        )
+
+    def _check_redirect(self, before: str, after: str, what: str) -> None:
+        where = f"{without_secrets(before)} to {without_secrets(after)}"
+        scheme, host, _ = origin(after)
+        if scheme not in ("http", "https") or (scheme == "http" and origin(before)[0] == "https"):
+            raise UpstreamError(f"{what} was redirected to an unsafe address.", where=where)
+        if "/login" in urlsplit(after).path:
+            raise AccessDenied(
+                f"{what} was refused: access denied, a login is asked for.",
+                where=where,
+                hint=self.access_hint(),
+            )
+        if what != "File request" and host not in self._own_hosts:
+            raise UpstreamError(
+                f"{what} was redirected to another site. Try to harvest the redirected source.",
+                where=where,
+            )
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+        sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        target = url
+        if origin(url) == self._origin:
+            if self._token:
+                sent["Authorization"] = f"Bearer {self._token.value}"
+            if self._share:
+                target = with_parameter(url, self._share[0], self._share[1].value)
+        request = requests.Request(method, target, headers=sent).prepare()
+        # requests folds "/files/../x"; upstream wants exactly the address it gave.
+        request.url = target
+        session = self._session()
+        verify: bool | str = self._verify
+        if verify is True and not os.environ.get("REQUESTS_CA_BUNDLE"):
+            verify = os.environ.get("SSL_CERT_FILE") or True
+        settings = session.merge_environment_settings(target, {}, True, verify, None)
+        response = session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
+        log.debug(f"{method} {without_secrets(url)} -> {response.status_code}")
+        return response
+
+    def _session(self) -> requests.Session:
+        """This thread's session: requests does not promise that one may be shared."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=2))
+            session.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=2))
+            self._local.session = session
+            self._sessions.append(session)
+        return session
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    @staticmethod
+    def _backoff(attempt: int) -> float:
+        longest = min(LONGEST_BACKOFF_S, BASE_WAIT_S * 2**attempt)
+        return random.uniform(longest / 2, longest)
+
+    def _pause(self, seconds: float, why: str) -> None:
+        if seconds >= 5:
+            log.info(f"waiting {seconds:.0f} s before the next try ({why})")
+        else:
+            log.debug(f"waiting {seconds:.1f} s before the next try ({why})")
+        self._events.waiting(seconds, why)
+        if self._stopped.wait(seconds):
+            raise Interrupted("The run was ended while it was waiting for the server.")

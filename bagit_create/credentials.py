@@ -1,0 +1,89 @@
+"""Where a secret comes from, and the one host it may go to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .config import Instance
+from .errors import ConfigError, InputError
+
+GENERIC_VARIABLE = "BIC_TOKEN"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that does not know how to be printed. ``str()`` and ``repr()`` show stars."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return "********"
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+def variable_for(source: str) -> str:
+    """The environment variable for one source: ``BIC_TOKEN_CDS_RDM`` for ``cds-rdm``."""
+    return f"{GENERIC_VARIABLE}_{source.upper().replace('-', '_')}"
+
+
+def find(instance: Instance, given: Secret | None) -> Secret | None:
+    """Return the token for a server: what was given, else environment, else configuration.
+
+    The order is ``--token``/``--token-file``, the variable of that source, the names that its
+    entry in the configuration lists (``token_env``), ``BIC_TOKEN``, then ``token_file`` and
+    ``token`` of the configuration.
+
+    :raises ConfigError: if the configured file cannot be read, or others may read it.
+    """
+    if given:
+        return _checked(given.value, "--token")
+    for name in (variable_for(instance.name), *instance.token_env, GENERIC_VARIABLE):
+        if value := os.environ.get(name, "").strip():
+            return _checked(value, name)
+    if instance.token_file:
+        return read_file(instance.token_file)
+    if instance.token:
+        if instance.origin_file is not None:
+            _owner_only(instance.origin_file)
+        return _checked(instance.token, "the configuration")
+    return None
+
+
+def read_file(name: str) -> Secret:
+    """Read a token from a file, or from standard input for ``-``; the first line counts.
+
+    :raises ConfigError: if the file cannot be read, is empty, or other users may read it.
+    """
+    if name == "-":
+        return _checked(sys.stdin.readline().strip(), "standard input")
+    path = Path(name).expanduser()
+    try:
+        _owner_only(path)
+        with path.open(encoding="utf-8") as file:
+            return _checked(file.readline().strip(), str(path))
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"The token file cannot be read: {err}") from err
+
+
+def _owner_only(path: Path) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigError(
+            "A file that holds a token can be read by other users.",
+            where=str(path),
+            hint=f"chmod 600 {path}",
+        )
+
+
+def _checked(value: str, origin: str) -> Secret:
+    """Refuse what cannot stand in a header; the value itself is never shown."""
+    if not value:
+        raise ConfigError(f"The token from {origin} is empty.")
+    if not value.isascii() or not value.isprintable():
+        raise InputError(f"The token from {origin} has characters that no token has.")
+    return Secret(value)

@@ -1,0 +1,142 @@
+"""Logging: one log a job, kept in the package, and nothing secret in any of them.
+
+Each job has a :class:`JobLog`, found through a context variable, so that jobs in many threads of
+one process never write into each other's package. What is logged also goes to the standard logger
+``bagit_create``, whose handlers and level belong to the program that runs us.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TextIO
+
+STANDARD = logging.getLogger("bagit_create")
+
+#: The forerunner's old scale (0 to 3) and the constants of :mod:`logging`; both are accepted.
+_OLD_SCALE = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]*@")
+_QUERY_SECRET = re.compile(
+    r"(?i)(?<=[?&])((?:access_|resource-|access_request_|private_|job_)?token|apikey|api_key"
+    r"|signature|x-amz-[a-z-]+|authz|password)=[^&#\s\"']*"
+)
+
+
+def level(value: int | None) -> int:
+    """Turn a ``loglevel`` of either scale into one of :mod:`logging`; None is WARNING."""
+    if value is None:
+        return logging.WARNING
+    if 0 <= value < len(_OLD_SCALE):
+        return _OLD_SCALE[value]
+    return value
+
+
+class JobLog:
+    """The log of one job: the file that becomes ``bagitcreate.log``; what never stands in it."""
+
+    def __init__(self, threshold: int = logging.INFO) -> None:
+        self._threshold = threshold
+        self._lock = Lock()
+        self._secrets: set[str] = set()
+        self._lines: list[str] | None = []
+        self._file: TextIO | None = None
+        self.warnings: list[str] = []
+
+    def hide(self, secret: str) -> None:
+        """Never let this value appear."""
+        if secret:
+            self._secrets.add(secret)
+
+    def redact(self, text: str) -> str:
+        """``text`` without the job's secrets, user information and token parameters."""
+        for secret in self._secrets:
+            text = text.replace(secret, "********")
+        return _QUERY_SECRET.sub(r"\1=********", _USER_INFO.sub("********@", text))
+
+    def write_to(self, path: Path) -> None:
+        """Write from now on to this file, what came before first."""
+        with self._lock:
+            self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+            self._file.writelines(self._lines or ())
+            self._lines = None
+
+    def close(self) -> None:
+        """End the file: nothing that comes later is written to it."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+            self._file, self._lines = None, None
+
+    def emit(self, number: int, text: str) -> None:
+        """Add a message of the given level, redacted, with control characters made visible."""
+        text = visible(self.redact(text))
+        if number >= logging.WARNING:
+            self.warnings.append(text)
+        STANDARD.log(number, "%s", text)
+        if number < self._threshold:
+            return
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        line = f"{moment} {logging.getLevelName(number):<7} {text}\n"
+        with self._lock:
+            if self._file is not None:
+                self._file.write(line)
+            elif self._lines is not None:
+                self._lines.append(line)
+
+
+_job: ContextVar[JobLog | None] = ContextVar("bic_job", default=None)
+
+
+@contextmanager
+def job(loglevel: int | None = None) -> Iterator[JobLog]:
+    """Open the log of a job; messages of this context (and its copies) go there.
+
+    The package's log keeps at least what is ``info``, whatever the console shows.
+    """
+    one = JobLog(min(level(loglevel), logging.INFO))
+    mark = _job.set(one)
+    try:
+        yield one
+    finally:
+        one.close()
+        _job.reset(mark)
+
+
+def current() -> JobLog:
+    """The log of the running job; a new one that goes nowhere if there is none."""
+    return _job.get() or JobLog(sys.maxsize)
+
+
+def debug(text: str) -> None:
+    """For following a run in detail."""
+    current().emit(logging.DEBUG, text)
+
+
+def info(text: str) -> None:
+    """A step of the run."""
+    current().emit(logging.INFO, text)
+
+
+def warning(text: str) -> None:
+    """Something that the keeper of the package should know; it is repeated in the result."""
+    current().emit(logging.WARNING, text)
+
+
+def redact(text: str) -> str:
+    """``text`` without the job's secrets, passwords and token parameters."""
+    return current().redact(text)
+
+
+def visible(text: str) -> str:
+    """Show control characters (escape sequences, line breaks) instead of obeying them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == " " else ascii(c)[1:-1] for c in text)

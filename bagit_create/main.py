@@ -1,0 +1,134 @@
+"""From what was asked for to a verified package: :func:`run` raises, :func:`process` does not."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from . import log
+from .credentials import Secret
+from .errors import BicError, InputError, Interrupted
+from .job import Job
+from .model import Events, Result
+from .options import JobOptions, algorithms, embargo_seconds
+
+
+def run(
+    options: JobOptions, events: Events | None = None, loglevel: int | None = logging.WARNING
+) -> Result:
+    """Make one SIP.
+
+    :param events: told of the progress, from several threads.
+    :param loglevel: how much goes into the package's log; at least what is ``info`` does.
+    :raises BicError: of the class that says what went wrong (see :mod:`bagit_create.errors`).
+        Nothing is left in the target then, but for a staging folder that the next run of the same
+        command continues, where that is of use.
+    """
+    with log.job(loglevel) as own:
+        return Job(options, events, own).run()
+
+
+def process(
+    recid: int | str | None = None,
+    source: str | None = None,
+    loglevel: int | None = logging.WARNING,
+    target: str | Path | None = None,
+    source_path: str | Path | None = None,
+    author: str | None = None,
+    source_base_path: str | Path | None = None,
+    dry_run: bool = False,
+    bibdoc: bool = False,
+    bd_ssh_host: str | None = None,
+    timestamp: int = 0,
+    cert: str | None = None,
+    token: str | None = None,
+    skipssl: bool = False,
+    url: str | None = None,
+    collection: str | None = None,
+    embargo: str | int | None = None,
+    comment: str | None = None,
+    workdir: str | Path | None = None,
+    *,
+    alternate_uri: bool = False,
+    invcookie: str | None = None,
+    algorithm: tuple[str, ...] | list[str] = (),
+    bagit_version: str = "0.97",
+    verify: bool = True,
+    hash_missing: bool = False,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    retries: int | None = None,
+    max_wait: float | None = None,
+    config: str | Path | None = None,
+) -> dict[str, Any]:
+    """Make one SIP, and say in a dict how it went.
+
+    The first nineteen parameters are the forerunner's, in its order. ``timestamp`` is there for
+    old callers only: the package always carries the time it was made. ``target`` is the folder in
+    which the SIP appears (the current one if None). ``loglevel`` is of either scale: 0 to 3
+    (debug, info, warning, error) or the constants of :mod:`logging`. Safe from many threads.
+
+    :returns: on success ``{"status": 0, "errormsg": None, "foldername": NAME, ...}``, on failure
+        ``{"status": 1, "errormsg": TEXT, "exit_code": N, "error": KIND, ...}``; all of it can be
+        written as JSON. ``errormsg`` begins with ``HTTP nnn`` where upstream answered so.
+    """
+    try:
+        if isinstance(loglevel, bool) or loglevel not in (None, 0, 1, 2, 3, 10, 20, 30, 40, 50):
+            raise InputError("Not a valid log level.", hint="use 0 to 3, or logging.WARNING")
+        given: dict[str, Any] = {
+            "jobs": jobs,
+            "timeout": timeout,
+            "retries": retries,
+            "max_wait": max_wait,
+        }
+        options = JobOptions(
+            source=source or None,
+            recid=None if recid is None or recid == "" else str(recid).strip(),
+            url=url or None,
+            target=Path(target) if target else Path(),
+            workdir=Path(workdir) if workdir else None,
+            light=bool(dry_run),
+            alternate_uri=alternate_uri,
+            source_path=Path(source_path) if source_path else None,
+            author=author,
+            source_base_path=Path(source_base_path) if source_base_path else None,
+            bibdoc=bibdoc,
+            bd_ssh_host=bd_ssh_host,
+            invcookie=Secret(invcookie) if invcookie else None,
+            cert=cert,
+            token=Secret(token) if token else None,
+            skipssl=bool(skipssl),
+            collection=collection,
+            embargo=embargo_seconds(embargo),
+            comment=comment,
+            algorithms=algorithms(tuple(algorithm)),
+            bagit_version=bagit_version,
+            verify=verify,
+            hash_missing=hash_missing,
+            config=Path(config) if config else None,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        return run(options, loglevel=loglevel).as_dict()
+    except Interrupted as err:
+        # Ctrl-C ends the caller's loop over records too, as it would without us.
+        raise KeyboardInterrupt(err.message) from err
+    except BicError as err:
+        return failure(err)
+    except Exception as err:  # a bug of ours must not end a worker that harvests many records
+        logging.getLogger(__name__).exception("unexpected error")
+        return failure(BicError(f"Unexpected error, please report it: {type(err).__name__}: {err}"))
+
+
+def failure(err: BicError) -> dict[str, Any]:
+    """What ``process()`` and ``--json`` say of a failure."""
+    return {
+        "status": 1,
+        "errormsg": err.for_callers(),
+        "exit_code": err.exit_code,
+        "error": type(err).__name__,
+        "http_status": err.http_status,
+        "where": err.where,
+        "hint": err.hint,
+        "findings": list(getattr(err, "findings", ())),
+    }

@@ -1,0 +1,251 @@
+"""The values that flow from one step to the next. Facts only: nothing here does any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A digest and the algorithm it was made with.
+
+    ``algorithm`` is BagIt's spelling (RFC 8493 section 2.4): lower case, letters and digits only.
+    ``value`` is lower-case hexadecimal.
+    """
+
+    algorithm: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that upstream lists, before anything was fetched.
+
+    ``name`` is upstream's own name to the letter; it may hold slashes where upstream treats the
+    whole as one name (InvenioRDM keys do). ``folder`` is the directory that upstream keeps apart
+    from the name, ``/``-separated, ``""`` for none. ``urls`` are the locations, best first, free
+    of credentials; ``size`` is in bytes, None if upstream does not say. ``origin`` holds further
+    facts for the entry's ``origin`` in sip.json.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    checksums: tuple[Checksum, ...] = ()
+    folder: str = ""
+    media_type: str | None = None
+    origin: Mapping[str, Any] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Upstream metadata that arrived with the harvest, stored byte for byte as it came.
+
+    ``place`` is the directory below ``data/``: ``"content"`` or ``"meta"``.
+    """
+
+    name: str
+    content: bytes
+    url: str | None = None
+    place: str = "content"
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something upstream holds that is not in the package, and the reason."""
+
+    name: str
+    reason: str
+    details: Mapping[str, Any] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What dc.xml says of the record (Dublin Core elements), as plain text without markup."""
+
+    title: str = ""
+    creators: tuple[str, ...] = ()
+    date: str = ""
+    description: str = ""
+    publisher: str = ""
+    identifiers: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that a pipeline learnt about a record; ``harvest`` returns it and writes no file.
+
+    ``recid`` is the id that upstream gave, which may differ from ``requested`` (a concept id, a
+    DOI). ``documents`` starts with the record's own metadata, if the source has any.
+    ``metadata_url`` is where that came from. ``organization`` is who runs the source.
+    ``placeholders`` are payload paths below ``data/content/`` of empty files that keep otherwise
+    empty directories. ``notes`` are facts about the harvest for the audit trail.
+    """
+
+    source: str
+    recid: str
+    requested: str
+    files: tuple[FileEntry, ...]
+    documents: tuple[Document, ...] = ()
+    metadata_url: str | None = None
+    description: Description = Description()
+    organization: str = ""
+    external_identifier: str = ""
+    skipped: tuple[Skipped, ...] = ()
+    placeholders: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    source_details: Mapping[str, Any] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file and the path it gets in the bag (``data/content/…``, ``/``-separated, NFC)."""
+
+    entry: FileEntry
+    bagpath: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file of which the digests are known: fetched (``downloaded``) or only read through.
+
+    ``checksums`` were computed here from the bytes, one per algorithm. ``size`` is in bytes.
+    ``url`` is the location that served it. ``timestamp`` is Unix seconds.
+    """
+
+    placed: Placed
+    size: int
+    checksums: tuple[Checksum, ...]
+    url: str
+    timestamp: int
+    downloaded: bool = True
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give."""
+
+    path: Path
+    timestamp: int
+    source: str
+    recid: str
+    light: bool
+    files: int
+    bytes: int | None
+    verified: bool
+    skipped: tuple[Skipped, ...] = ()
+    without_checksum: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain, JSON-serialisable dict with the forerunner's keys first."""
+        return {
+            "status": 0,
+            "errormsg": None,
+            "foldername": self.path.name,
+            "exit_code": 0,
+            "path": str(self.path),
+            "source": self.source,
+            "recid": self.recid,
+            "timestamp": self.timestamp,
+            "light": self.light,
+            "files": self.files,
+            "bytes": self.bytes,
+            "verified": self.verified,
+            "algorithms": list(self.algorithms),
+            "skipped": [
+                {"name": s.name, "reason": s.reason, **dict(s.details)} for s in self.skipped
+            ],
+            "without_checksum": list(self.without_checksum),
+            "renamed": [{"from": old, "to": new} for old, new in self.renamed],
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault (or remark) about a bag or SIP, with a stable id.
+
+    ``level`` is ``"error"``, ``"warning"`` or ``"information"``; ``where`` is ``file`` or
+    ``file:line`` inside the bag.
+    """
+
+    id: str
+    level: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.id} {self.where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found of one bag.
+
+    ``verdict`` is ``"valid"``, ``"incomplete"`` (a sound light bag) or ``"invalid"``.
+    """
+
+    path: Path
+    verdict: str
+    findings: tuple[Finding, ...] = field(default=())
+    files: int = 0
+    bytes: int = 0
+
+
+class Events(Protocol):
+    """Who wants to follow a run (a progress display, a batch) implements this.
+
+    The methods are called from several threads at once and must be quick.
+    """
+
+    def phase(self, name: str) -> None:
+        """A step begins: ``"harvest"``, ``"fetch"``, ``"verify"`` or ``"write"``."""
+
+    def started(self, files: int, size: int | None) -> None:
+        """So many files, and bytes if known, are to be moved in this phase."""
+
+    def advanced(self, count: int) -> None:
+        """``count`` more bytes were moved."""
+
+    def file_done(self, bagpath: str) -> None:
+        """A file is complete."""
+
+    def waiting(self, seconds: float, why: str) -> None:
+        """The run pauses, because upstream asked for it or before trying again."""
+
+
+class Silent:
+    """:class:`Events` that nobody follows."""
+
+    def phase(self, name: str) -> None:
+        """Nothing."""
+
+    def started(self, files: int, size: int | None) -> None:
+        """Nothing."""
+
+    def advanced(self, count: int) -> None:
+        """Nothing."""
+
+    def file_done(self, bagpath: str) -> None:
+        """Nothing."""
+
+    def waiting(self, seconds: float, why: str) -> None:
+        """Nothing."""

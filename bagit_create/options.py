@@ -1,0 +1,182 @@
+"""What was asked for, as one value, checked before any request is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .checksums import DEFAULT_ALGORITHMS, MANIFEST_ALGORITHMS, normalise
+from .config import as_doi
+from .credentials import Secret
+from .errors import InputError
+
+DEFAULT_JOBS = 8
+DEFAULT_TIMEOUT_S = 60.0
+DEFAULT_RETRIES = 5
+DEFAULT_MAX_WAIT_S = 3600.0
+MAX_RECID = 200
+"""Characters of a record id: with source and timestamp the folder's name stays below 255 bytes."""
+
+#: Options that only some kinds of source understand, and those kinds.
+ONLY_FOR: Mapping[str, tuple[str, ...]] = {
+    "source_path": ("local",),
+    "author": ("local",),
+    "source_base_path": ("local",),
+    "bibdoc": ("invenio-v1",),
+    "bd_ssh_host": ("invenio-v1",),
+    "invcookie": ("invenio-v1",),
+    "cert": ("invenio-v1",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """One job: which record, from where, into what.
+
+    The names are those of ``bagit_create.main.process()``; ``light`` is its ``dry_run``.
+    ``target`` is the folder the SIP appears in, ``workdir`` an optional place for the staging
+    folder. ``embargo`` is Unix seconds. ``timeout`` is the seconds of silence after which a
+    connection is given up, ``max_wait`` the longest ``Retry-After`` that is obeyed, in seconds.
+    """
+
+    source: str | None = None
+    recid: str | None = None
+    url: str | None = None
+    target: Path = field(default_factory=Path)
+    workdir: Path | None = None
+    light: bool = False
+    alternate_uri: bool = False
+    source_path: Path | None = None
+    author: str | None = None
+    source_base_path: Path | None = None
+    bibdoc: bool = False
+    bd_ssh_host: str | None = None
+    invcookie: Secret | None = None
+    cert: str | None = None
+    token: Secret | None = None
+    skipssl: bool = False
+    collection: str | None = None
+    embargo: int | None = None
+    comment: str | None = None
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    bagit_version: str = "0.97"
+    verify: bool = True
+    hash_missing: bool = False
+    jobs: int = DEFAULT_JOBS
+    timeout: float = DEFAULT_TIMEOUT_S
+    retries: int = DEFAULT_RETRIES
+    max_wait: float = DEFAULT_MAX_WAIT_S
+    config: Path | None = None
+
+    def check(self, kind: str | None = None) -> None:
+        """Refuse what cannot work, naming everything that is wrong in one message.
+
+        :param kind: the pipeline of the source, once it is known.
+        :raises InputError: with one line a fault.
+        """
+        faults = list(self._faults(kind))
+        if faults:
+            raise InputError("\n".join(faults), hint="bic --help")
+
+    def _faults(self, kind: str | None) -> Iterator[str]:
+        yield from self._what_to_harvest()
+        yield from self._local() if self.is_local else ()
+        yield from self._how_to_write()
+        for option, kinds in ONLY_FOR.items():
+            if getattr(self, option) and kind is not None and kind not in kinds:
+                yield f"{flag(option)} does not go with source {self.source or 'of that address'}."
+        if self.bd_ssh_host and not self.bibdoc:
+            yield "--bd-ssh-host works only together with --bibdoc."
+        if self.alternate_uri and not self.light:
+            yield "--alternate-uri chooses the addresses of fetch.txt, so it needs --dry-run."
+        if self.hash_missing and not self.light:
+            yield "--hash-missing works only together with --dry-run: a full bag hashes every file."
+
+    def _what_to_harvest(self) -> Iterator[str]:
+        if self.is_local:
+            if self.url:
+                yield "--url does not go with source local."
+        elif self.url:
+            if self.recid:
+                yield "--url already names the record, so --recid is too much."
+        elif not (self.source and self.recid):
+            yield "Source and Record ID are required if you don't provide an URL."
+        if self.recid is not None and as_doi(self.recid) is None:
+            if len(self.recid) > MAX_RECID:
+                yield f"The record id is longer than {MAX_RECID} characters."
+            elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.~@+=-]*", self.recid):
+                yield (
+                    "The record id has characters that no id has here (it becomes part of the "
+                    "package's name); give a whole web address with --url."
+                )
+
+    def _local(self) -> Iterator[str]:
+        if not self.source_path:
+            yield "source_path is missing: give the folder with --source-path."
+        if not (self.author or "").strip():
+            yield "Author is missing: name who made the data with --author."
+
+    def _how_to_write(self) -> Iterator[str]:
+        for name in self.algorithms:
+            if name not in MANIFEST_ALGORITHMS:
+                yield (
+                    f"{name!r} is not an algorithm for a manifest; use one of "
+                    + ", ".join(sorted(MANIFEST_ALGORITHMS))
+                    + "."
+                )
+        if not self.algorithms:
+            yield "At least one --algorithm is needed."
+        if self.bagit_version not in ("0.97", "1.0"):
+            yield "--bagit-version is 0.97 or 1.0."
+        if self.jobs < 1:
+            yield "--jobs is at least 1."
+        if self.timeout <= 0:
+            yield "--timeout is a number of seconds above 0."
+        if self.retries < 0 or self.max_wait < 0:
+            yield "--retries and --max-wait cannot be negative."
+        for text in (self.collection, self.comment, self.author):
+            if text and not text.isprintable() and "\n" not in text:
+                yield "--collection, --comment and --author take printable text."
+                break
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the source is a folder on this machine."""
+        return (self.source or "").lower() == "local"
+
+
+def flag(option: str) -> str:
+    """The command-line spelling of an option's name."""
+    return "--" + {"light": "dry-run"}.get(option, option).replace("_", "-")
+
+
+def algorithms(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Bring names of algorithms into BagIt's spelling, without repeats; none gives the default."""
+    return tuple(dict.fromkeys(normalise(name) for name in names)) or DEFAULT_ALGORITHMS
+
+
+def embargo_seconds(value: str | int | float | None) -> int | None:
+    """Read an embargo: Unix seconds, or an ISO date or time (UTC if it names no zone).
+
+    :raises InputError: if it is neither.
+    """
+    if value is None or value == "":
+        return None
+    text = str(value).strip()
+    try:
+        if re.fullmatch(r"-?\d+(\.0*)?", text):
+            seconds = int(text.partition(".")[0])
+        else:
+            moment = datetime.fromisoformat(text)
+            seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError) as err:
+        raise InputError(
+            "--embargo is neither Unix seconds nor an ISO date.",
+            where=text[:60],
+            hint="for example 1798761600 or 2027-01-01",
+        ) from err
+    return seconds

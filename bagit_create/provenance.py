@@ -1,0 +1,53 @@
+"""What sip.json says of the request: its parameters and the user's own notes, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .model import Record
+from .options import JobOptions
+from .urls import without_secrets
+
+
+def params(options: JobOptions, record: Record, timestamp: int) -> Mapping[str, Any]:
+    """``audit[0].tool.params``, named as the forerunner names them.
+
+    Of a credential only whether it was given is told, of a folder only its name: an archive keeps
+    this for ever, and it is no place for the paths of somebody's machine.
+    """
+    return {
+        "recid": record.requested or record.recid,
+        "url": without_secrets(options.url) if options.url else None,
+        "source": record.source,
+        "target": options.target.name or None,
+        "source_path": record.source_details.get("source_path"),
+        "author": options.author,
+        "source_base_path": record.source_details.get("source_base_path"),
+        "dry_run": options.light,
+        "alternate_uri": options.alternate_uri,
+        "bibdoc": options.bibdoc,
+        "bd_ssh_host": options.bd_ssh_host,
+        "timestamp": timestamp,
+        "cert": options.cert is not None,
+        "token": options.token is not None,
+        "skipssl": options.skipssl,
+        "collection": options.collection,
+        "embargo": options.embargo,
+        "comment": options.comment,
+        "workdir": options.workdir.name if options.workdir else None,
+        "algorithms": list(options.algorithms),
+        "bagit_version": options.bagit_version,
+        "verify": options.verify,
+        "hash_missing": options.hash_missing,
+    }
+
+
+def usr_meta(options: JobOptions) -> Mapping[str, Any]:
+    """The ``usr-meta`` of sip.json: only what was given, so ``{}`` and never null."""
+    given = {
+        "collection": options.collection,
+        "embargo_timestamp": options.embargo,
+        "comment": options.comment,
+    }
+    return {key: value for key, value in given.items() if value is not None}

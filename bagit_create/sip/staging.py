@@ -1,0 +1,255 @@
+"""The staging folder: where a package grows, unseen, on the target's own file system.
+
+It is ``TARGET/.bic-staging/SOURCE-RECID-xxxxxxxx/``, named by what is harvested and not by time, so
+that the next run of the same command finds what an interrupted one left. In it are ``bag/`` (the
+package), ``parts/`` (downloads under way), ``done.jsonl`` (the finished ones), ``job.log``, and
+``owner``, held locked by the run that works there. The finished bag appears in the target by one
+rename.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from .. import log
+from ..errors import SipError
+from .disk import cannot_write, sync
+
+FOLDER = ".bic-staging"
+_held: set[str] = set()
+_held_lock = threading.Lock()
+
+
+class Staging:
+    """One run's staging folder. Use as a context manager; see :meth:`publish`, :meth:`discard`.
+
+    :param target: the folder in which the SIP shall appear; made if it is missing.
+    :param workdir: another place for the staging folder, if on the same file system.
+    :param identity: what makes a run the same as an earlier one: anything JSON can hold.
+    :raises SipError: if the target cannot be written.
+    """
+
+    def __init__(
+        self, target: Path, workdir: Path | None, source: str, recid: str, identity: Any
+    ) -> None:
+        self.target = target.absolute()
+        self._made: list[Path] = []
+        self._handle = -1
+        self._make_target()
+        parent = self._parent(workdir)
+        digest = hashlib.sha256(json.dumps([source, recid, identity]).encode()).hexdigest()[:8]
+        self.root = self._claim(parent / FOLDER, f"{source}-{recid[:80]}-{digest}")
+        self.bag = self.root / "bag"
+        self.parts = self.root / "parts"
+        self.log_file = self.root / "job.log"
+        self._journal: TextIO | None = None
+        self._reserved: Path | None = None
+        for folder in (self.bag, self.parts):
+            folder.mkdir(exist_ok=True)
+
+    # -- claiming a place ---------------------------------------------------------------------
+
+    def _make_target(self) -> None:
+        missing = self.target
+        absent = []
+        while not missing.exists() and missing != missing.parent:
+            absent.append(missing)
+            missing = missing.parent
+        try:
+            for folder in reversed(absent):
+                folder.mkdir(exist_ok=True)
+                self._made.append(folder)
+            if not self.target.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(self.target))
+        except OSError as err:
+            self._remove_made()
+            raise cannot_write(err, self.target) from err
+
+    def _parent(self, workdir: Path | None) -> Path:
+        """The folder to stage in: the work folder only if a rename into the target can work."""
+        if workdir is None:
+            return self.target
+        try:
+            workdir = workdir.absolute()
+            workdir.mkdir(parents=True, exist_ok=True)
+            if workdir.stat().st_dev == self.target.stat().st_dev:
+                return workdir
+        except OSError as err:
+            self._remove_made()
+            raise cannot_write(err, workdir) from err
+        log.warning(
+            f"the work folder {workdir} is on another file system than the target, so the package "
+            "is staged in the target, where it can appear by one rename"
+        )
+        return self.target
+
+    def _claim(self, parent: Path, name: str) -> Path:
+        """Lock the run's own folder; when another run works there, take a private one."""
+        try:
+            parent.mkdir(exist_ok=True)
+            for number in range(1000):
+                root = parent / (f"{name}.{number}" if number else name)
+                root.mkdir(exist_ok=True)
+                if self._lock(root):
+                    if number:
+                        log.warning(
+                            "another run harvests the same record; this one works apart from it"
+                        )
+                    return root
+        except OSError as err:
+            self._tidy(parent)
+            raise cannot_write(err, self.target) from err
+        raise SipError("A thousand runs are harvesting the same record.", where=str(parent))
+
+    def _lock(self, root: Path) -> bool:
+        """Take the folder if no thread of this process and no other process holds it."""
+        key = str(root)
+        with _held_lock:
+            if key in _held:
+                return False
+            handle = os.open(root / "owner", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as err:
+                os.close(handle)
+                if err.errno in (errno.EAGAIN, errno.EACCES):
+                    return False
+                raise
+            if not _is_same(handle, root / "owner"):  # removed by its last holder meanwhile
+                os.close(handle)
+                return False
+            self._handle = handle
+            _held.add(key)
+            return True
+
+    # -- the journal of finished downloads ----------------------------------------------------
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """What an earlier run finished here: bag path to the facts given to :meth:`finish`."""
+        found: dict[str, dict[str, Any]] = {}
+        with suppress(FileNotFoundError), open(self.root / "done.jsonl", encoding="utf-8") as lines:
+            for line in lines:
+                with suppress(ValueError, KeyError, TypeError):  # the last line may be cut
+                    fact = json.loads(line)
+                    found[fact["bagpath"]] = fact
+        return found
+
+    def finish(self, fact: dict[str, Any]) -> None:
+        """Note that a file is complete. Call it from one thread at a time."""
+        if self._journal is None:
+            self._journal = open(self.root / "done.jsonl", "a", encoding="utf-8")
+        self._journal.write(json.dumps(fact) + "\n")
+        self._journal.flush()
+
+    def keep_only(self, bagpaths: set[str]) -> None:
+        """Remove everything from the bag but these files: remains of an earlier run."""
+        for folder, _, names in os.walk(self.bag, topdown=False):
+            for name in names:
+                path = Path(folder, name)
+                if str(path.relative_to(self.bag)) not in bagpaths:
+                    path.unlink()
+            with suppress(OSError):  # not empty: it is wanted
+                if Path(folder) != self.bag:
+                    os.rmdir(folder)
+        for part in os.scandir(self.parts):
+            os.unlink(part.path)
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def reserve(self, source: str, recid: str, now: int) -> tuple[str, int]:
+        """Choose the package's name, and the second it carries, for this run alone.
+
+        Two runs in one second get different ones: making the reservation's folder is atomic, and
+        the name is looked for in the target only once it is held.
+
+        :returns: the name ``sip::SOURCE::RECID::TIMESTAMP`` and its timestamp.
+        """
+        while True:
+            name = f"sip::{source}::{recid}::{now}"
+            reservation = self.target / FOLDER / name
+            try:
+                reservation.parent.mkdir(exist_ok=True)
+                reservation.mkdir()
+            except FileExistsError:
+                now += 1
+                continue
+            if os.path.lexists(self.target / name):
+                reservation.rmdir()
+                now += 1
+                continue
+            self._reserved = reservation
+            return name, now
+
+    def publish(self, name: str) -> Path:
+        """Give the finished bag its final name.
+
+        :raises SipError: if that name is taken.
+        """
+        final = self.target / name
+        if os.path.lexists(final):
+            raise SipError("A package of that name is already there.", where=str(final))
+        sync(self.bag)
+        os.rename(self.bag, final)
+        sync(self.target)
+        self._made.clear()
+        return final
+
+    def discard(self) -> None:
+        """Remove the staging folder and all that is in it."""
+        self._end(remove=True)
+        self._tidy(self.root.parent)
+
+    def keep(self) -> None:
+        """Leave the staging folder for the next run of the same command."""
+        self._end()
+
+    def has_finished_files(self) -> bool:
+        """Whether there is anything that the next run need not fetch again."""
+        return (self.root / "done.jsonl").exists()
+
+    def _end(self, remove: bool = False) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        if self._reserved is not None:
+            with suppress(OSError):
+                self._reserved.rmdir()
+        if remove:
+            shutil.rmtree(self.root, ignore_errors=True)
+        with _held_lock:
+            _held.discard(str(self.root))
+            with suppress(OSError):
+                os.close(self._handle)
+
+    def _tidy(self, parent: Path) -> None:
+        for folder in (parent, self.target / FOLDER):
+            with suppress(OSError):  # other runs are staged there
+                folder.rmdir()
+        self._remove_made()
+
+    def _remove_made(self) -> None:
+        for folder in reversed(self._made):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _is_same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def now() -> int:
+    """Unix seconds."""
+    return int(time.time())

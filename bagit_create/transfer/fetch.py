@@ -1,0 +1,230 @@
+"""All files of a record: what is finished already, what is copied, what is downloaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from .. import log
+from ..checksums import from_content_md5, known
+from ..client import Client
+from ..errors import Interrupted
+from ..model import Checksum, Events, Fetched, FileEntry, Placed
+from .copy import copy, source_path
+from .download import Download, now, web_addresses
+from .pool import run
+
+BATCH_FILES = 64
+BATCH_BYTES = 4 * 1024 * 1024
+"""Small local files share a task, since a task costs as much as copying one; large ones do not."""
+
+
+def fetch(
+    placed: Sequence[Placed],
+    bag: Path,
+    *,
+    client: Client | None,
+    algorithms: tuple[str, ...],
+    jobs: int,
+    events: Events,
+    parts: Path | None = None,
+    finished: dict[str, dict[str, Any]] | None = None,
+    finish: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[Fetched, ...]:
+    """Bring every file into the bag, or with ``parts=None`` only read and hash it.
+
+    :param bag: the staged bag's folder.
+    :param algorithms: digests of the manifests; those upstream published are computed too.
+    :param parts: folder for downloads under way; None keeps no bytes.
+    :param finished: what an earlier run left, by bag path (see :class:`~..sip.staging.Staging`).
+    :param finish: told of every finished download.
+    :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
+    """
+    events.started(len(placed), _total(placed))
+    stopped = [False]
+    folders: set[str] = set()
+    if parts is not None:
+        for item in placed:
+            folder = os.path.dirname(item.bagpath)
+            if folder not in folders:
+                folders.add(folder)
+                os.makedirs(bag / folder, exist_ok=True)
+
+    def stop() -> None:
+        stopped[0] = True
+        if client is not None:
+            client.stop()
+
+    transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0])
+    reused = {p.bagpath: f for p in placed if (f := _reuse(p, bag, finished or {}, algorithms))}
+    if reused:
+        log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
+    todo = [item for item in placed if item.bagpath not in reused]
+    local = [item for item in todo if source_path(item.entry) is not None]
+    remote = [item for item in todo if source_path(item.entry) is None]
+    for done in run(transfer.copy_all, _batches(local), min(jobs, os.cpu_count() or 1), stop):
+        reused.update((one.placed.bagpath, one) for one in done)
+    for one in run(transfer.download, remote, jobs, stop):
+        reused[one.placed.bagpath] = one
+    return tuple(reused[item.bagpath] for item in placed)
+
+
+def look_ahead(placed: Sequence[Placed], client: Client | None, jobs: int) -> tuple[Placed, ...]:
+    """Ask with HEAD for the size and checksum of files of which upstream's metadata has none."""
+    if client is None:
+        return tuple(placed)
+
+    def ask(item: Placed) -> Placed:
+        addresses = web_addresses(item.entry)
+        if not addresses or (item.entry.size is not None and any(map(known, item.entry.checksums))):
+            return item
+        headers = client.head(addresses[0])
+        return item if headers is None else replace(item, entry=_told(item.entry, headers))
+
+    return tuple(run(ask, placed, jobs, client.stop))
+
+
+def _told(entry: FileEntry, headers: Any) -> FileEntry:
+    """The entry with what the headers of its file say, where it knew nothing."""
+    length = headers.get("Content-Length", "")
+    encoded = "Content-Encoding" in headers
+    md5 = None if encoded else from_content_md5(headers.get("Content-MD5"))
+    return replace(
+        entry,
+        size=int(length) if entry.size is None and length.isdigit() and not encoded else entry.size,
+        checksums=entry.checksums or ((md5,) if md5 else ()),
+    )
+
+
+class _Transfer:
+    """What all files of one run share."""
+
+    def __init__(
+        self,
+        bag: Path,
+        client: Client | None,
+        algorithms: tuple[str, ...],
+        events: Events,
+        parts: Path | None,
+        finish: Callable[[dict[str, Any]], None] | None,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._bag = str(bag)
+        self._client = client
+        self._algorithms = algorithms
+        self._events = events
+        self._parts = parts
+        self._finish = finish
+        self._stopped = stopped
+        self._lock = Lock()
+        self._number = count()
+
+    def copy_all(self, items: Sequence[Placed]) -> list[Fetched]:
+        """Copy a batch of local files."""
+        done: list[Fetched] = []
+        moment = now()
+        for item in items:
+            if self._stopped():
+                raise Interrupted("The run was ended while files were being copied.")
+            size, checksums = copy(
+                item.entry,
+                f"{self._bag}/{item.bagpath}" if self._parts else None,
+                _with_published(self._algorithms, item.entry),
+                self._events.advanced,
+                self._stopped,
+            )
+            self._events.file_done(item.bagpath)
+            done.append(
+                Fetched(item, size, checksums, "", moment, downloaded=self._parts is not None)
+            )
+        return done
+
+    def download(self, item: Placed) -> Fetched:
+        """Fetch one file over HTTP into the parts folder, verify it, and move it into the bag."""
+        assert self._client is not None
+        part = None if self._parts is None else self._parts / f"{next(self._number)}.part"
+        one = Download(
+            self._client,
+            item.entry,
+            part,
+            _with_published(self._algorithms, item.entry),
+            self._events.advanced,
+        )
+        one.run()
+        fetched = Fetched(
+            item, one.received, one.checksums, one.url, now(), part is not None, one.http_status
+        )
+        if part is not None:
+            os.replace(part, f"{self._bag}/{item.bagpath}")
+            if self._finish is not None:
+                with self._lock:
+                    self._finish(_fact(fetched))
+        self._events.file_done(item.bagpath)
+        log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
+        return fetched
+
+
+def _batches(items: Sequence[Placed]) -> list[list[Placed]]:
+    batches: list[list[Placed]] = []
+    room = 0
+    for item in items:
+        if room <= 0 or len(batches[-1]) >= BATCH_FILES:
+            batches.append([])
+            room = BATCH_BYTES
+        batches[-1].append(item)
+        room -= item.entry.size or 0
+    return batches
+
+
+def _with_published(algorithms: tuple[str, ...], entry: FileEntry) -> tuple[str, ...]:
+    if not entry.checksums:
+        return algorithms
+    published = (one.algorithm for one in entry.checksums if known(one))
+    return tuple(dict.fromkeys((*algorithms, *published)))
+
+
+def _fact(fetched: Fetched) -> dict[str, Any]:
+    """A finished download, as the journal keeps it."""
+    return {
+        "bagpath": fetched.placed.bagpath,
+        "published": [str(one) for one in fetched.placed.entry.checksums],
+        "size": fetched.size,
+        "checksums": {one.algorithm: one.value for one in fetched.checksums},
+        "url": fetched.url,
+        "timestamp": fetched.timestamp,
+        "http_status": fetched.http_status,
+    }
+
+
+def _reuse(
+    item: Placed, bag: Path, finished: dict[str, dict[str, Any]], algorithms: tuple[str, ...]
+) -> Fetched | None:
+    """What an earlier run finished, if it is surely this file: upstream's checksum says so."""
+    fact = finished.get(item.bagpath)
+    if fact is None or not any(map(known, item.entry.checksums)):
+        return None
+    try:
+        wanted = _with_published(algorithms, item.entry)
+        checksums = tuple(Checksum(name, str(fact["checksums"][name])) for name in wanted)
+        same = fact["published"] == [str(one) for one in item.entry.checksums]
+        if not same or os.lstat(bag / item.bagpath).st_size != fact["size"]:
+            return None
+        return Fetched(
+            item, fact["size"], checksums, fact["url"], fact["timestamp"], True, fact["http_status"]
+        )
+    except (KeyError, TypeError, OSError):
+        return None
+
+
+def _total(placed: Sequence[Placed]) -> int | None:
+    total = 0
+    for item in placed:
+        if item.entry.size is None:
+            return None
+        total += item.entry.size
+    return total

@@ -1,0 +1,62 @@
+"""What all tests share: a loopback sandbox, a config file that points to it, and no other network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bagit_create import client
+from bagit_create.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to anything but loopback is an error, whoever makes it."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in (
+            "127.0.0.1",
+            "::1",
+        ):
+            raise AssertionError(f"a test connects to {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    """The settings of whoever runs the tests do not count."""
+    for name in list(os.environ):
+        if name.startswith(("BIC_", "ZENODO_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once."""
+    monkeypatch.setattr(client, "BASE_WAIT_S", 0.001)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Upstreams on loopback, fresh for each test."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def config_file(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file for ``--config`` that points every source to the sandbox."""
+    path = tmp_path_factory.mktemp("config") / "sandbox.toml"
+    path.write_text(sandbox.config_text(), encoding="utf-8")
+    return path
