@@ -12,11 +12,23 @@ import binascii
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from queue import Queue
+from threading import Thread
 from typing import Protocol
 
 from .errors import InputError, UpstreamError
 from .model import Checksum
+
+
+class Hasher(Protocol):
+    """What hashlib's objects offer, as far as it is used here."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
 
 #: What a payload manifest of a full bag may use, in order of reading speed (fastest first).
 MANIFEST_ALGORITHMS = ("sha1", "sha256", "sha512", "md5", "sha384", "sha224", "sha3256", "sha3512")
@@ -36,17 +48,14 @@ HEX_LENGTH = {
     "sha3512": 128,
 }
 _HASHLIB_NAME = {"sha3256": "sha3_256", "sha3512": "sha3_512"}
+# The constructors themselves: hashlib.new() looks the name up anew for every file.
+_CONSTRUCTORS: dict[str, Callable[[], Hasher]] = {
+    name: partial(getattr(hashlib, _HASHLIB_NAME.get(name, name)), usedforsecurity=False)
+    for name in MANIFEST_ALGORITHMS
+}
 
 BLOCK = 512 * 1024
 """Bytes read at a time: below 64 KiB the calls cost more than the bytes."""
-
-
-class Hasher(Protocol):
-    """What hashlib's objects offer, as far as it is used here."""
-
-    def update(self, data: bytes | memoryview, /) -> None: ...
-
-    def hexdigest(self) -> str: ...
 
 
 class _Adler32:
@@ -78,18 +87,19 @@ def normalise(algorithm: str) -> str:
     return re.sub(r"[^a-z0-9]", "", algorithm.lower())
 
 
+_CONSTRUCTORS["adler32"] = _Adler32
+_CONSTRUCTORS["crc32"] = _Crc32
+
+
 def hasher(algorithm: str) -> Hasher:
     """Start a digest. :raises InputError: for an algorithm we cannot compute."""
-    if algorithm == "adler32":
-        return _Adler32()
-    if algorithm == "crc32":
-        return _Crc32()
-    if algorithm not in HEX_LENGTH:
+    try:
+        return _CONSTRUCTORS[algorithm]()
+    except KeyError:
         raise InputError(
             f"Unknown checksum algorithm {algorithm!r}.",
             hint="use one of " + ", ".join(sorted(MANIFEST_ALGORITHMS)),
-        )
-    return hashlib.new(_HASHLIB_NAME.get(algorithm, algorithm), usedforsecurity=False)
+        ) from None
 
 
 class Digests:
@@ -107,6 +117,49 @@ class Digests:
     def checksums(self) -> tuple[Checksum, ...]:
         """The digests so far, in the order the algorithms were named."""
         return tuple(Checksum(name, one.hexdigest()) for name, one in self._hashers.items())
+
+
+class ParallelDigests(Digests):
+    """As :class:`Digests`, each digest in a thread of its own: for one large file.
+
+    Only so many blocks wait that memory stays flat. Call :meth:`close` when it is given up.
+    """
+
+    WAITING_BLOCKS = 4
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        super().__init__(algorithms)
+        self._queues: list[Queue[bytes | None]] = []
+        self._threads: list[Thread] = []
+        for update in self._updates:
+            queue: Queue[bytes | None] = Queue(self.WAITING_BLOCKS)
+            thread = Thread(target=_feed, args=(queue, update), daemon=True)
+            thread.start()
+            self._queues.append(queue)
+            self._threads.append(thread)
+
+    def update(self, block: bytes | memoryview) -> None:
+        """Hand the next block to every thread; ``block`` must not change afterwards."""
+        for queue in self._queues:
+            queue.put(bytes(block))
+
+    def checksums(self) -> tuple[Checksum, ...]:
+        """The digests, once every thread has seen all blocks."""
+        self.close()
+        return super().checksums()
+
+    def close(self) -> None:
+        """End the threads."""
+        for queue in self._queues:
+            queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._queues, self._threads = [], []
+
+
+def _feed(queue: Queue[bytes | None], update: Callable[[bytes], None]) -> None:
+    while (block := queue.get()) is not None:
+        update(block)
 
 
 def parse(text: str, default: str = "md5") -> Checksum:

@@ -13,12 +13,14 @@ from .client import Client
 from .config import Instance
 from .credentials import Secret
 from .errors import BicError, InputError, Interrupted, InvalidSip
-from .model import Events, Fetched, Placed, Record, Result, Silent
+from .model import Events, Fetched, FileEntry, Placed, Record, Result, Silent
 from .options import JobOptions
 from .sip.disk import cannot_write, check_space, check_target
 from .sip.staging import Staging, now
 
 SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
+PLACEHOLDER = ".keep"
+"""The empty file that keeps an empty folder, as RFC 8493 section 2.1.3 suggests."""
 COLUMN = 50
 PATH_COLUMN = 100
 """Characters in which CERN's platform keeps source and recid, and the package's path."""
@@ -107,8 +109,10 @@ class Job:
     def _package(self, record: Record, client: Client | None) -> Result:
         options = self._options
         own = [f"data/{one.place}/{one.name}" for one in record.documents]
-        own += [f"data/content/{one}" for one in record.placeholders]
-        placed, renamed = paths.place(record.files, own)
+        keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
+        every, renamed = paths.place((*record.files, *keepers), own)
+        placed = every[: len(record.files)]
+        placeholders = tuple(one.bagpath for one in every[len(record.files) :])
         for old, new in renamed:
             log.info(f"{old!r} is {new!r} in the package")
         if not options.light:
@@ -117,7 +121,7 @@ class Job:
         staging = Staging(options.target, options.workdir, record.source, record.recid, identity)
         try:
             self._log.write_to(staging.log_file)
-            result = self._stage(staging, record, placed, renamed, client)
+            result = self._stage(staging, record, placed, placeholders, renamed, client)
             staging.discard()
             return result
         except (BicError, KeyboardInterrupt) as err:
@@ -152,6 +156,7 @@ class Job:
         staging: Staging,
         record: Record,
         placed: tuple[Placed, ...],
+        placeholders: tuple[str, ...],
         renamed: tuple[tuple[str, str], ...],
         client: Client | None,
     ) -> Result:
@@ -188,6 +193,7 @@ class Job:
                 alternate_uri=options.alternate_uri,
                 usr_meta=provenance.usr_meta(options),
                 author=options.author,
+                placeholders=placeholders,
             ),
             staging.log_file,
         )

@@ -9,6 +9,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""One empty mapping for all: 100,000 entries need not have one each."""
+
+
+def _nothing() -> Mapping[str, Any]:
+    return NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class FileEntry:
     checksums: tuple[Checksum, ...] = ()
     folder: str = ""
     media_type: str | None = None
-    origin: Mapping[str, Any] = NOTHING
+    origin: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Skipped:
 
     name: str
     reason: str
-    details: Mapping[str, Any] = NOTHING
+    details: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,8 @@ class Record:
     ``recid`` is the id that upstream gave, which may differ from ``requested`` (a concept id, a
     DOI). ``documents`` starts with the record's own metadata, if the source has any.
     ``metadata_url`` is where that came from. ``organization`` is who runs the source.
-    ``placeholders`` are payload paths below ``data/content/`` of empty files that keep otherwise
-    empty directories. ``notes`` are facts about the harvest for the audit trail.
+    ``empty_folders`` are ``/``-separated paths of folders without anything in them, which a bag
+    keeps by a placeholder. ``notes`` are facts about the harvest for the audit trail.
     """
 
     source: str
@@ -106,9 +111,9 @@ class Record:
     organization: str = ""
     external_identifier: str = ""
     skipped: tuple[Skipped, ...] = ()
-    placeholders: tuple[str, ...] = ()
+    empty_folders: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    source_details: Mapping[str, Any] = NOTHING
+    source_details: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)

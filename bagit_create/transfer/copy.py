@@ -7,9 +7,12 @@ import stat
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
-from ..checksums import BLOCK, Digests
+from ..checksums import BLOCK, Digests, ParallelDigests
 from ..errors import Interrupted, TransferError
 from ..model import Checksum, FileEntry
+
+LARGE = 64 * 1024 * 1024
+"""Bytes from which a file's digests are worth a thread each."""
 
 
 def source_path(entry: FileEntry) -> bytes | None:
@@ -40,42 +43,47 @@ def copy(
     except OSError as err:
         raise _unreadable(entry, err) from err
     sink = -1
+    digests: Digests | None = None
     try:
         before = os.fstat(source)
         if not stat.S_ISREG(before.st_mode):
             raise _changed(entry, "it is no longer a regular file")
         if destination is not None:
             sink = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        digests = Digests(algorithms)
+        large = before.st_size >= LARGE and len(algorithms) > 1
+        digests = ParallelDigests(algorithms) if large else Digests(algorithms)
         size = 0
-        while True:
-            try:
-                block = os.read(source, BLOCK)
-            except OSError as err:
-                raise _unreadable(entry, err) from err
-            if not block:
-                break
-            if sink >= 0:
-                left = memoryview(block)
-                while left:
-                    left = left[os.write(sink, left) :]
+        while block := _read(source, entry):
+            left = block
+            while sink >= 0 and left:
+                left = left[os.write(sink, left) :]
             digests.update(block)
             size += len(block)
             advanced(len(block))
-            if size >= before.st_size and len(block) < BLOCK:
-                break  # a regular file's short read is its end; the fstat below makes sure
+            if len(block) < BLOCK and size == before.st_size:
+                break  # its end: asking once more costs as much as copying a small file
             if stopped():
                 raise Interrupted("The run was ended while files were being copied.")
-        after = os.fstat(source)
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise _changed(entry, "it was written to while it was read")
-        if size != after.st_size or (entry.size is not None and size != entry.size):
+        if size > BLOCK:  # one read sees one state of the file; several may not
+            after = os.fstat(source)
+            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                raise _changed(entry, "it was written to while it was read")
+        if size != before.st_size or (entry.size is not None and size != entry.size):
             raise _changed(entry, f"expected {entry.size} bytes, found {size}")
         return size, digests.checksums()
     finally:
         os.close(source)
         if sink >= 0:
             os.close(sink)
+        if isinstance(digests, ParallelDigests):
+            digests.close()
+
+
+def _read(source: int, entry: FileEntry) -> bytes:
+    try:
+        return os.read(source, BLOCK)
+    except OSError as err:
+        raise _unreadable(entry, err) from err
 
 
 def _unreadable(entry: FileEntry, err: OSError) -> TransferError:

@@ -1,0 +1,186 @@
+"""data/meta/sip.json: the package's identity, its history, and the provenance of every file.
+
+Keys and types are those of the CERN SIP specification (cerndigitalmemory/sip-spec) and of what the
+forerunner writes; further facts stand under ``audit`` and ``origin`` only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..model import Checksum, Fetched, FileEntry, Placed, Skipped
+from ..urls import clean, without_secrets
+from ..version import get_version
+from .baginfo import WEBSITE
+from .contents import Contents, Written
+
+SCHEMA = "https://gitlab.cern.ch/digitalmemory/sip-spec/-/raw/main/versions/sip-schema-v1.json"
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def step(action: str, timestamp: int, message: str, /, **params: Any) -> dict[str, Any]:
+    """One step of the audit trail, by us. ``timestamp`` is Unix seconds."""
+    return {
+        "tool": {
+            "name": "CERN BagIt Create",
+            "version": get_version(),
+            "website": WEBSITE,
+            "params": params,
+        },
+        "action": action,
+        "timestamp": timestamp,
+        "message": message,
+    }
+
+
+def document(
+    contents: Contents,
+    absent: Sequence[Placed],
+    skipped: Sequence[Skipped],
+    written: Sequence[Written],
+    log_entry: Written,
+) -> Iterator[bytes]:
+    """The document in pieces, so that memory stays flat however many files there are."""
+    record = contents.record
+    audit = [
+        step("sip_create", contents.timestamp, "SIP created", **contents.params),
+        *contents.steps,
+    ]
+    if left_out := [*record.skipped, *skipped]:
+        files = [
+            {**_name(one.name, "name"), "reason": one.reason, **one.details} for one in left_out
+        ]
+        audit.append(
+            step("skip", contents.timestamp, f"{len(files)} not in the package", files=files)
+        )
+    head = {
+        "$schema": SCHEMA,
+        "created_by": f"bagit-create {get_version()}",
+        "audit": audit,
+        "source": record.source,
+        "recid": record.recid,
+        "metadataFile_upstream": record.metadata_url,
+    }
+    yield (_encode(head)[:-1] + ', "contentFiles": [\n').encode("utf-8", "backslashreplace")
+    for entry in _entries(contents, absent, skipped, written):
+        yield (_encode(entry) + ",\n").encode("utf-8", "backslashreplace")
+    last = [_own_entry(log_entry), _unhashed("data/meta/sip.json")]
+    tail: dict[str, Any] = {
+        "sip_creation_timestamp": contents.timestamp,
+        "usr-meta": dict(contents.usr_meta),
+    }
+    if record.source_details:
+        tail["source_details"] = dict(record.source_details)
+    if contents.author:
+        tail["author"] = contents.author
+    text = ",\n".join(map(_encode, last)) + "\n], " + _encode(tail)[1:] + "\n"
+    yield text.encode("utf-8", "backslashreplace")
+
+
+def _entries(
+    contents: Contents,
+    absent: Sequence[Placed],
+    skipped: Sequence[Skipped],
+    written: Sequence[Written],
+) -> Iterator[dict[str, Any]]:
+    for one in written:
+        yield _own_entry(one)
+    for fetched in contents.fetched:
+        yield _fetched_entry(fetched)
+    for placed in absent:
+        yield _absent_entry(placed)
+
+
+def _own_entry(one: Written) -> dict[str, Any]:
+    """A file that did not come as payload: metadata, a placeholder, dc.xml, the log."""
+    origin: dict[str, Any] = {"filename": os.path.basename(one.bagpath), "path": ""}
+    if one.url:
+        origin["url"] = one.url
+    if one.media_type:
+        origin["media_type"] = one.media_type
+    return {
+        "origin": origin,
+        "metadata": one.is_metadata,
+        "downloaded": True,
+        "bagpath": one.bagpath,
+        "size": one.size,
+        "checksum": [str(sum_) for sum_ in one.checksums],
+    }
+
+
+def _unhashed(bagpath: str) -> dict[str, Any]:
+    """sip.json's entry for itself: it cannot hold its own size or checksum."""
+    return {
+        "origin": {"filename": os.path.basename(bagpath), "path": ""},
+        "metadata": False,
+        "downloaded": True,
+        "bagpath": bagpath,
+    }
+
+
+def _fetched_entry(one: Fetched) -> dict[str, Any]:
+    entry = one.placed.entry
+    origin = _origin(entry)
+    if one.url:
+        origin["served_by"] = one.url
+    if one.http_status:
+        origin["http_status"] = one.http_status
+    origin["fetched" if one.downloaded else "hashed"] = one.timestamp
+    return {
+        "origin": origin,
+        "metadata": False,
+        "downloaded": one.downloaded,
+        "bagpath": one.placed.bagpath,
+        "size": one.size,
+        "checksum": _texts(one.checksums),
+    }
+
+
+def _absent_entry(one: Placed) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "origin": _origin(one.entry),
+        "metadata": False,
+        "downloaded": False,
+        "bagpath": one.bagpath,
+        "checksum": _texts(one.entry.checksums),
+    }
+    if one.entry.size is not None:
+        made["size"] = one.entry.size
+    return made
+
+
+def _origin(entry: FileEntry) -> dict[str, Any]:
+    """Where a file came from, in upstream's own words."""
+    origin = {**_name(entry.name, "filename"), **_name(entry.folder, "path")}
+    urls = [without_secrets(clean(u)) for u in entry.urls if not u.startswith("file:")]
+    if urls:
+        origin["url"] = urls[0] if len(urls) == 1 else urls
+    if entry.media_type:
+        origin["media_type"] = entry.media_type
+    if entry.checksums:
+        origin["checksum"] = _texts(entry.checksums)
+    origin.update(entry.origin)
+    return origin
+
+
+def _texts(checksums: Sequence[Checksum]) -> list[str]:
+    return [f"{one.algorithm}:{one.value}" for one in checksums]
+
+
+def _name(text: str, key: str) -> Mapping[str, Any]:
+    """A name from outside; one that is not UTF-8 is percent-encoded and kept in hex beside it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "surrogateescape" if _is_local(text) else "surrogatepass")
+        shown = raw.decode("ascii", "backslashreplace").replace("\\x", "%")
+        return {key: shown, f"{key}_bytes": raw.hex()}
+    return {key: text}
+
+
+def _is_local(text: str) -> bool:
+    """Whether all lone surrogates stand for undecodable bytes of a local name (PEP 383)."""
+    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")

@@ -1,0 +1,314 @@
+"""Judge a bag in a folder: structure, manifests, digests, and what makes it a CERN SIP.
+
+Nothing is trusted: links are not followed, special files not opened, nothing outside the bag is
+looked at, and every fault is reported, not only the first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..checksums import HEX_LENGTH, normalise
+from ..model import Report
+from . import sipjson, tagfiles
+from .findings import Findings
+from .readback import digest, each
+
+_MANIFEST = re.compile(r"(tag)?manifest-(.+)\.txt", re.IGNORECASE)
+_WEAK = ("md5", "sha1")
+_NO_PROOF = ("adler32", "crc32")
+
+
+def validate(
+    path: Path,
+    *,
+    verified: Mapping[str, int] | None = None,
+    jobs: int | None = None,
+    sip: bool = True,
+) -> Report:
+    """Validate a bag.
+
+    :param verified: bag paths, and sizes in bytes, whose bytes were just compared with the digests
+        that the manifests hold; they are not read again.
+    :param jobs: threads for hashing; None takes one a core.
+    :param sip: whether the bag must be a CERN SIP as well.
+    :returns: a report with the verdict ``valid``, ``incomplete`` (a sound light bag), ``invalid``.
+    """
+    found = Findings()
+    one = _Bag(path, found, verified or {}, jobs or os.cpu_count() or 1)
+    light = False
+    try:
+        if one.is_bag():
+            light = one.check()
+            if sip:
+                facts = sipjson.Bag(
+                    path,
+                    one.payload,
+                    one.fetch,
+                    one.listed(),
+                    one.oxum,
+                    one.version,
+                    one.algorithms,
+                )
+                sipjson.check(facts, found)
+    except OSError as err:
+        found.error("S19", str(err.filename or path), f"cannot be read: {err.strerror}")
+    verdict = "invalid" if found.has_errors else "incomplete" if light else "valid"
+    return Report(path, verdict, found.all(), len(one.payload), sum(one.payload.values()))
+
+
+class _Bag:
+    """One bag under examination."""
+
+    def __init__(self, path: Path, found: Findings, verified: Mapping[str, int], jobs: int) -> None:
+        self._path = path
+        self._found = found
+        self._verified = verified
+        self._jobs = jobs
+        self._tags: dict[str, int] = {}
+        self._told = tagfiles.Declaration()
+        self._manifests: list[tagfiles.Manifest] = []
+        self._tag_manifests: list[tagfiles.Manifest] = []
+        self.payload: dict[str, int] = {}
+        self.fetch: dict[str, tuple[str, int | None, int]] = {}
+        self.oxum: tuple[int, int] | None = None
+
+    @property
+    def version(self) -> str:
+        """BagIt's version, as declared."""
+        return self._told.version
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Those of the payload manifests."""
+        return tuple(one.algorithm for one in self._manifests)
+
+    def listed(self) -> dict[str, dict[str, str]]:
+        """Of each algorithm the digests by path, as the payload manifests have them."""
+        return {
+            one.algorithm: {path: value for path, (value, _) in one.entries.items()}
+            for one in self._manifests
+        }
+
+    # -- structure ------------------------------------------------------------------------------
+
+    def is_bag(self) -> bool:
+        """List what is on disk; False if there is nothing to examine further."""
+        found = self._found
+        if not self._path.is_dir():
+            found.error("S01", str(self._path), "not a folder")
+            return False
+        self._scan("")
+        if "bagit.txt" not in self._tags:
+            found.error("D01", "bagit.txt", "missing; this folder does not declare itself a bag")
+            return False
+        if not stat.S_ISDIR(_mode(self._path / "data")):
+            found.error("S02", "data/", "missing; every bag needs a payload folder")
+            return False
+        return True
+
+    def _scan(self, top: str) -> None:
+        todo = [top]
+        while todo:
+            folder = todo.pop()
+            with os.scandir(self._path / folder) as entries:
+                empty = True
+                for entry in entries:
+                    empty = False
+                    relative = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.is_symlink():
+                        self._found.error("S17", relative, "symbolic link; not followed")
+                    elif entry.is_dir(follow_symlinks=False):
+                        todo.append(relative)
+                    elif entry.is_file(follow_symlinks=False):
+                        size = entry.stat(follow_symlinks=False).st_size
+                        self._note(relative, size)
+                    else:
+                        self._found.error(
+                            "S15", relative, "special file; only regular ones are allowed"
+                        )
+            if empty and folder.startswith("data/") and folder not in ("data/content", "data/meta"):
+                self._found.information("S12", f"{folder}/", "empty folder, in no manifest")
+
+    def _note(self, relative: str, size: int) -> None:
+        if "/" not in relative or not relative.startswith("data/"):
+            self._tags[relative] = size
+            return
+        try:
+            relative.encode("utf-8")
+        except UnicodeEncodeError:
+            self._found.error(
+                "N05", ascii(relative), "the name is not UTF-8, no manifest can hold it"
+            )
+            return
+        self.payload[relative] = size
+
+    # -- the whole check ------------------------------------------------------------------------
+
+    def check(self) -> bool:
+        """Examine everything; True if files are missing that fetch.txt promises."""
+        self._told = tagfiles.declaration(self._path, self._tags["bagit.txt"], self._found)
+        self._read_manifests()
+        if "fetch.txt" in self._tags:
+            self.fetch = tagfiles.fetch(self._path, self._told, self._found)
+        missing = self._compare_lists()
+        self._check_tags()
+        self._check_info(bool(missing))
+        self._hash()
+        self._near_names()
+        return bool(missing)
+
+    def _read_manifests(self) -> None:
+        found = self._found
+        seen: dict[str, str] = {}
+        for name in sorted(self._tags):
+            match = _MANIFEST.fullmatch(name)
+            if match is None:
+                continue
+            algorithm = normalise(match[2])
+            kind = f"{'tag' if match[1] else ''}manifest-{algorithm}.txt"
+            if kind in seen:
+                found.error("S08", name, f"{seen[kind]} is for the same algorithm")
+                continue
+            seen[kind] = name
+            if name != kind:
+                level = found.error if self._told.strict else found.warning
+                level("S07", name, f"the name must be {kind}")
+            if algorithm not in HEX_LENGTH:
+                found.warning("S06", name, "not verified, the algorithm is unknown")
+                continue
+            made = tagfiles.manifest(self._path, name, algorithm, self._told, found)
+            (self._tag_manifests if match[1] else self._manifests).append(made)
+        if not self._manifests:
+            found.error(
+                "S04", "manifest-ALG.txt", "none found that can be verified; one is required"
+            )
+
+    def _compare_lists(self) -> set[str]:
+        """Disk against manifests against fetch.txt; returns what is absent as promised."""
+        found = self._found
+        listed: set[str] = set()
+        for manifest in self._manifests:
+            listed.update(manifest.entries)
+        for path in sorted(self.payload.keys() - listed):
+            found.error("M02", path, "not listed in any payload manifest")
+        for manifest in self._manifests:
+            for path in manifest.entries.keys() - self.payload.keys() - self.fetch.keys():
+                line = manifest.entries[path][1]
+                found.error("M01", f"{manifest.name}:{line}", f"{path} is listed but missing")
+            level = found.error if self._told.strict else found.information
+            for path in sorted(listed - manifest.entries.keys()):
+                level("M04", manifest.name, f"does not list {path}")
+        for path, (_, size, line) in self.fetch.items():
+            if path not in listed:
+                level = found.error if self._told.strict else found.warning
+                level("F05", f"fetch.txt:{line}", f"{path} is in no payload manifest")
+            if path in self.payload and size is not None and size != self.payload[path]:
+                found.warning("F12", f"fetch.txt:{line}", f"{path} is here with another size")
+        return self.fetch.keys() - self.payload.keys()
+
+    def _check_tags(self) -> None:
+        found = self._found
+        covered: set[str] = set()
+        for manifest in self._tag_manifests:
+            covered.update(manifest.entries)
+            for path, (expected, line) in manifest.entries.items():
+                where = f"{manifest.name}:{line}"
+                if path not in self._tags:
+                    found.error("T02", where, f"{path} is listed but missing")
+                    continue
+                if path.startswith("tagmanifest-"):
+                    level = found.error if self._told.strict else found.warning
+                    level("T04", where, f"lists {path}")
+                _, (actual,) = digest(f"{self._path}/{path}", (manifest.algorithm,))
+                if actual.value != expected:
+                    found.error("T01", where, f"{path}: expected {expected}, found {actual.value}")
+            for other in self._manifests:
+                if other.name not in manifest.entries:
+                    level = found.error if self._told.strict else found.information
+                    level("T03", manifest.name, f"does not list {other.name}")
+        for name in sorted(self._tags.keys() - covered):
+            if not name.startswith("tagmanifest-"):
+                found.information("T08", name, "not protected by a tag manifest")
+
+    def _check_info(self, light: bool) -> None:
+        found = self._found
+        if "bag-info.txt" not in self._tags:
+            found.information("I01", "bag-info.txt", "missing")
+            return
+        if self._tags["bag-info.txt"] > tagfiles.MAX_SMALL:
+            found.error("I02", "bag-info.txt", "too large to be what it should be")
+            return
+        for label, value, line in tagfiles.bag_info(self._path, self._told, found):
+            if label.lower() != "payload-oxum":
+                continue
+            where = f"bag-info.txt:{line}"
+            if self.oxum is not None:
+                found.error("I06", where, "Payload-Oxum is repeated")
+            match = re.fullmatch(r"(\d{1,20})\.(\d{1,20})", value)
+            if match is None:
+                found.error("I04", where, f'Payload-Oxum "{value[:40]}" is not OCTETS.FILES')
+                continue
+            self.oxum = int(match[1]), int(match[2])
+            self._check_oxum(where, light)
+
+    def _check_oxum(self, where: str, light: bool) -> None:
+        here = (sum(self.payload.values()), len(self.payload))
+        if self.oxum == here and not light:
+            return
+        absent = {p: size for p, (_, size, _) in self.fetch.items() if p not in self.payload}
+        sizes = [size for size in absent.values() if size is not None]
+        whole = (here[0] + sum(sizes), here[1] + len(absent))
+        told = "{}.{}".format(*(self.oxum or ()))
+        if not light:
+            self._found.error("I05", where, f"Payload-Oxum says {told}, found {here[0]}.{here[1]}")
+        elif len(sizes) == len(absent) and self.oxum != whole:
+            level = self._found.warning if self.oxum == here else self._found.error
+            level("C48", where, f"Payload-Oxum says {told}, complete are {whole[0]}.{whole[1]}")
+
+    def _hash(self) -> None:
+        """Read each payload file once, for all manifests that list it."""
+        expected: dict[str, list[tuple[str, str, str]]] = {}
+        for manifest in self._manifests:
+            for path, (value, line) in manifest.entries.items():
+                if path in self.payload and self._verified.get(path) != self.payload[path]:
+                    entry = (manifest.algorithm, value, f"{manifest.name}:{line}")
+                    expected.setdefault(path, []).append(entry)
+
+        def check(path: str) -> None:
+            wanted = expected[path]
+            size, actual = digest(f"{self._path}/{path}", [one[0] for one in wanted])
+            if size != self.payload[path]:
+                self._found.error("S23", path, "the size changed during validation")
+            for (algorithm, value, where), computed in zip(wanted, actual, strict=True):
+                if computed.value != value:
+                    text = f"{path}: {algorithm} expected {value}, found {computed.value}"
+                    self._found.error("M03", where, f"{text} ({size} bytes)")
+
+        each(check, expected, lambda path: self.payload[path], self._jobs)
+        names = self.algorithms
+        if names and all(name in _NO_PROOF for name in names):
+            self._found.error("S10", "manifest", f"{', '.join(names)} cannot serve as a checksum")
+        elif names and all(name in (*_WEAK, *_NO_PROOF) for name in names):
+            self._found.information("M35", "manifest", f"only {', '.join(names)}; add sha512")
+
+    def _near_names(self) -> None:
+        """Names that become one on a disk without case or with another normal form."""
+        seen: dict[str, str] = {}
+        for path in self.payload:
+            key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+            if other := seen.setdefault(key, path):
+                if other != path:
+                    self._found.warning("N08", path, f"becomes the same name as {other}")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0

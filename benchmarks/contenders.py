@@ -1,0 +1,97 @@
+"""The others: a bare loop, bagit-python, and the forerunner. Run as a script, in their own process.
+
+Nothing of ``bagit_create`` is imported at the top: the forerunner's package has the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+BLOCK = 512 * 1024
+
+
+def loop(kind: str, source: Path, out: Path) -> None:
+    """Copy (or fetch) and hash every file with two threads, and write nothing else."""
+    if kind == "local":
+        for folder in [source, *(path for path in source.rglob("*") if path.is_dir())]:
+            (out / folder.relative_to(source)).mkdir(parents=True, exist_ok=True)
+        files = [path for path in source.rglob("*") if path.is_file()]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda path: copy_one(path, out / path.relative_to(source)), files))
+        return
+    address = (source / "address").read_text(encoding="utf-8")
+    with urllib.request.urlopen(f"{address}/api/records/1/files") as answer:
+        entries = json.load(answer)["entries"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda e: fetch_one(e["links"]["content"], out / e["key"]), entries))
+
+
+def copy_one(path: Path, to: Path) -> None:
+    """One file, one pass, md5 and sha1."""
+    with open(path, "rb", buffering=0) as reader:
+        pour(reader, to, [hashlib.md5(), hashlib.sha1()])
+
+
+def fetch_one(url: str, to: Path) -> None:
+    """One download, md5."""
+    with urllib.request.urlopen(url) as reader:
+        pour(reader, to, [hashlib.md5()])
+
+
+def pour(reader: Any, to: Path, digests: list[Any]) -> None:
+    """Write and hash what a reader gives."""
+    with open(to, "wb", buffering=0) as writer:
+        while block := reader.read(BLOCK):
+            writer.write(block)
+            for digest in digests:
+                digest.update(block)
+
+
+def bagit_python(_kind: str, source: Path, out: Path) -> None:
+    """Copy the folder, then let bagit-python make a bag of it and validate that."""
+    import bagit
+
+    bag = out / "bag"
+    shutil.copytree(source, bag)
+    bagit.make_bag(str(bag), checksums=["md5", "sha1"], processes=2).validate(processes=2)
+
+
+def peer(kind: str, source: Path, out: Path) -> None:
+    """The forerunner's ``process()``; its Zenodo address is turned to the sandbox."""
+    # Its package has our name: the checkout must not come first.
+    sys.path[:] = [place for place in sys.path if not os.path.isdir(f"{place}/benchmarks")]
+    import bagit_create
+
+    common = {"loglevel": 40, "target": str(out), "workdir": str(out)}
+    if kind == "local":
+        result = bagit_create.main.process(
+            recid=None, source="local", source_path=str(source), author="bench", **common
+        )
+    else:
+        from bagit_create.pipelines import invenio_v3
+
+        made = invenio_v3.InvenioV3Pipeline.__init__
+
+        def turned(self: Any, *given: Any, **named: Any) -> None:
+            made(self, *given, **named)
+            address = (source / "address").read_text(encoding="utf-8")
+            self.base_endpoint = f"{address}/api/records/"
+
+        invenio_v3.InvenioV3Pipeline.__init__ = turned  # type: ignore[method-assign]
+        result = bagit_create.main.process(recid="1", source="zenodo", **common)
+    if result["status"] != 0:
+        raise SystemExit(str(result))
+
+
+if __name__ == "__main__":
+    {"loop": loop, "bagit": bagit_python, "peer": peer}[sys.argv[1]](
+        sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+    )

@@ -1,0 +1,400 @@
+"""Zenodo and InvenioRDM, through ``process()`` and ``run()`` against the sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bagit_create.main import process
+from bagit_create.sandbox import Fault, Sandbox
+
+Harvest = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def harvest(sandbox: Sandbox, config_file: Path, tmp_path: Path) -> Harvest:
+    """``process()`` with the sandbox's addresses and a target of the test's own."""
+
+    def call(recid: str | int | None = None, source: str | None = "zenodo", **more: Any) -> Any:
+        options = {"target": tmp_path / "out", "config": config_file, "retries": 2, **more}
+        return process(recid=recid, source=source, **options)
+
+    return call
+
+
+def sip_json(result: dict[str, Any]) -> Any:
+    """The package's description of itself."""
+    assert 0 == result["status"], result
+    return json.loads((Path(result["path"]) / "data/meta/sip.json").read_text(encoding="utf-8"))
+
+
+def by_name(result: dict[str, Any]) -> dict[str, Any]:
+    """Entries of sip.json by upstream's name."""
+    return {one["origin"]["filename"]: one for one in sip_json(result)["contentFiles"]}
+
+
+def nothing_left(tmp_path: Path) -> bool:
+    """No package and no rubbish."""
+    return not (tmp_path / "out").exists()
+
+
+def test_a_zenodo_record_becomes_a_package(harvest: Harvest) -> None:
+    """Every file that Zenodo lists stands in the bag under its own name, slashes as folders."""
+    result = harvest(7000001)
+
+    names = by_name(result)
+    content = Path(result["path"]) / "data/content"
+    for key in ("data/run 1/hits#1.csv", "日本.zip", "empty.txt"):
+        assert names[key]["downloaded"] is True
+        assert (content / key).stat().st_size == names[key]["size"]
+
+
+def test_the_metadata_is_the_servers_own_bytes(harvest: Harvest, sandbox: Sandbox) -> None:
+    """metadata.json is stored as it came, so its bytes can be compared with upstream's."""
+    import requests
+
+    result = harvest(7000001)
+
+    stored = (Path(result["path"]) / "data/content/metadata.json").read_bytes()
+    served = requests.get(
+        sandbox.url("zenodo") + "/api/records/7000001",
+        headers={"Accept": "application/json"},
+        timeout=5,
+    )
+    assert served.content == stored
+
+
+def test_upstreams_checksum_is_compared_not_copied(harvest: Harvest) -> None:
+    """The manifest's digest is that of the bytes on disk."""
+    result = harvest(7000001)
+
+    for line in (Path(result["path"]) / "manifest-md5.txt").read_text("utf-8").splitlines():
+        digest, path = line.split("  ", 1)
+        assert hashlib.md5((Path(result["path"]) / path).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize(
+    ("source", "recid"),
+    [
+        ("inveniordm", "k3f9q-7xw21"),
+        ("cds-rdm", "k3f9q-7xw21"),
+        ("cds-rdm-sandbox", "k3f9q-7xw21"),
+    ],
+)
+def test_every_inveniordm_server_is_a_source(harvest: Harvest, source: str, recid: str) -> None:
+    """A server is a few lines of TOML, and all of them work."""
+    assert (source, recid) == (
+        (result := sip_json(harvest(recid, source)))["source"],
+        result["recid"],
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["10.5281/zenodo.7000001", "https://doi.org/10.5281/zenodo.7000001"]
+)
+def test_a_doi_names_a_record(harvest: Harvest, name: str) -> None:
+    """As ``--recid`` beside a source, and as ``--url``."""
+    beside = harvest(name)
+    alone = harvest(None, None, url=name)
+
+    assert "7000001" == beside["recid"] == alone["recid"]
+
+
+def test_a_doi_without_the_id_in_it_is_searched_for(harvest: Harvest, sandbox: Sandbox) -> None:
+    """Older records carry DOIs that do not hold Zenodo's number."""
+    foreign = "10.1234/toy.foreign"
+    sandbox.add_record("zenodo", "7000777", {"a.txt": b"a"}, doi=foreign)
+
+    assert "7000777" == harvest(foreign)["recid"]
+
+
+def test_a_concept_id_leads_to_the_newest_version(harvest: Harvest) -> None:
+    """The package carries the id of the version it holds, and the one that was asked for."""
+    result = harvest(7000000)
+
+    assert "7000001" == result["recid"]
+    assert result["foldername"].startswith("sip::zenodo::7000001::")
+    assert "7000000" == sip_json(result)["audit"][0]["tool"]["params"]["recid"]
+
+
+def test_a_metadata_only_record_is_a_package_without_files(harvest: Harvest) -> None:
+    """No files is a fact about the record, not a failure."""
+    result = harvest("metad-only1", "inveniordm")
+
+    assert (0, 0) == (result["status"], result["files"])
+
+
+@pytest.mark.parametrize(
+    ("source", "recid", "status"),
+    [("zenodo", "7000002", "restricted"), ("zenodo", "7000005", "embargoed")],
+)
+def test_restricted_files_are_access_denied(
+    harvest: Harvest, tmp_path: Path, source: str, recid: str, status: str
+) -> None:
+    """Exit 6, with the record's status in the message and a way to a credential."""
+    result = harvest(recid, source)
+
+    assert (1, 6) == (result["status"], result["exit_code"])
+    assert result["errormsg"].startswith("HTTP 403: ")
+    assert f"Record status: {status}" in result["errormsg"]
+    assert "BIC_TOKEN_ZENODO" in result["hint"]
+    assert nothing_left(tmp_path)
+
+
+def test_a_token_opens_restricted_files(harvest: Harvest) -> None:
+    """The token goes with the record, the list and every file."""
+    result = harvest("7000002", token="good")
+
+    assert (0, True) == (result["status"], result["files"] > 0)
+
+
+def test_a_share_link_opens_restricted_files(harvest: Harvest, sandbox: Sandbox) -> None:
+    """Its secret goes with every request, and stands in no file of the package."""
+    url = sandbox.url("inveniordm") + "/records/close-00003?token=good"
+
+    result = harvest(None, None, url=url)
+
+    assert 0 == result["status"], result
+    for path in Path(result["path"]).rglob("*"):
+        if path.is_file():
+            assert b"token=good" not in path.read_bytes()
+
+
+def test_a_token_never_reaches_another_host(harvest: Harvest, sandbox: Sandbox) -> None:
+    """Storage behind a redirect sees no credential, and the package holds none."""
+    result = harvest("7000010", token="canary-4711")
+
+    assert 0 == result["status"], result
+    storage = [one for one in sandbox.seen if one.host == "storage"]
+    assert storage
+    assert not any("canary" in f"{one.path}{dict(one.headers)}" for one in storage)
+    for path in Path(result["path"]).rglob("*"):
+        if path.is_file():
+            assert b"canary" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "recid", "text"),
+    [
+        ("zenodo", "99999999", "no such record"),
+        ("zenodo", "7000007", "deleted. Reason: "),
+        ("zenodo", "7000008", "no such record"),
+        ("inveniordm", "gone0-00004", "deleted. Reason: "),
+        ("inveniordm", "hiddn-00005", "no such record"),
+    ],
+)
+def test_a_missing_record_is_exit_5(
+    harvest: Harvest, tmp_path: Path, source: str, recid: str, text: str
+) -> None:
+    """Missing, hidden and deleted records; a tombstone's reason is passed on."""
+    result = harvest(recid, source)
+
+    assert (1, 5) == (result["status"], result["exit_code"])
+    assert text in result["errormsg"]
+    assert result["errormsg"].startswith(("HTTP 404: ", "HTTP 410: "))
+    assert nothing_left(tmp_path)
+
+
+def test_files_listed_only_inside_the_record_are_taken(harvest: Harvest) -> None:
+    """Zenodo's answers of October 2023: ``filename``, ``filesize``, a bare checksum."""
+    result = harvest("7000004")
+
+    assert 0 == result["status"], result
+    assert result["files"] > 0
+
+
+def test_awkward_names_stay_inside_and_can_be_told_back(harvest: Harvest) -> None:
+    """Whatever a key is, its file is in the bag once, and sip.json has the key to the letter."""
+    result = harvest("7000009")
+
+    entries = by_name(result)
+    for key in ("../escape.txt", "100%25 sure.txt"):
+        path = (Path(result["path"]) / entries[key]["bagpath"]).resolve()
+        assert path.is_relative_to(Path(result["path"]) / "data/content")
+    paths = [one["bagpath"] for one in entries.values()]
+    assert len(paths) == len({path.casefold() for path in paths})
+
+
+def test_every_request_names_the_program(harvest: Harvest, sandbox: Sandbox) -> None:
+    """The default name of a library has been refused by Zenodo's firewall."""
+    harvest(7000001)
+
+    agents = {one.headers.get("user-agent", "") for one in sandbox.seen}
+    assert 1 == len(agents)
+    assert "bagit-create/" in agents.pop()
+
+
+def test_a_light_bag_fetches_no_file(harvest: Harvest, sandbox: Sandbox) -> None:
+    """fetch.txt lists every file with its size; nothing of the payload was asked for."""
+    result = harvest(7000001, dry_run=True)
+
+    root = Path(result["path"])
+    lines = (root / "fetch.txt").read_text("utf-8").splitlines()
+    assert result["files"] == len(lines)
+    assert all(line.split(" ", 2)[1].isdigit() for line in lines)
+    assert not any(one.path.endswith("/content") for one in sandbox.seen)
+
+
+def test_a_light_bag_learns_by_head_what_the_list_lacks(harvest: Harvest, sandbox: Sandbox) -> None:
+    """A remote file has neither size nor checksum in the list; a HEAD request may tell."""
+    harvest(7000010, dry_run=True)
+
+    assert any(one.method == "HEAD" for one in sandbox.seen)
+
+
+def test_hash_missing_reads_a_file_once_and_keeps_the_digest(harvest: Harvest) -> None:
+    """Every file of the light bag stands in a manifest then."""
+    result = harvest(7000010, dry_run=True, hash_missing=True)
+
+    assert [] == result["without_checksum"]
+    assert not list((Path(result["path"]) / "data/content").glob("*.root"))
+
+
+def test_a_collection_an_embargo_and_a_comment_are_kept(harvest: Harvest) -> None:
+    """In sip.json's usr-meta, the embargo as an integer."""
+    result = harvest(7000001, collection="Toys", embargo="2027-01-01", comment="Für später")
+
+    assert sip_json(result)["usr-meta"] == {
+        "collection": "Toys",
+        "embargo_timestamp": 1798761600,
+        "comment": "Für später",
+    }
+
+
+CONTENT = r"/files/.*/content"
+RECORD = r"/api/records/7000001($|\?)"
+LISTING = r"/7000001/files($|\?)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault", "code"),
+    [
+        (RECORD, Fault("not-json"), 4),
+        (RECORD, Fault("html"), 4),
+        (RECORD, Fault("empty"), 4),
+        (RECORD, Fault("json-shape"), 4),
+        (RECORD, Fault("status", status=403), 6),
+        (RECORD, Fault("status", status=500), 7),
+        (RECORD, Fault("status", status=502), 7),
+        (RECORD, Fault("status", status=418), 4),
+        (RECORD, Fault("reset", after=20), 7),
+        (RECORD, Fault("redirect", location="http://127.0.0.1:9/elsewhere"), 4),
+        (RECORD, Fault("redirect", location="file:///etc/passwd"), 4),
+        (LISTING, Fault("not-json"), 4),
+        (LISTING, Fault("html"), 4),
+        (LISTING, Fault("json-shape"), 4),
+        (LISTING, Fault("status", status=403), 6),
+        (LISTING, Fault("status", status=504), 7),
+        (CONTENT, Fault("status", status=404), 8),
+        (CONTENT, Fault("status", status=403), 8),
+        (CONTENT, Fault("firewall"), 8),
+        (CONTENT, Fault("html"), 9),
+        (CONTENT, Fault("empty"), 8),
+        (CONTENT, Fault("wrong-bytes"), 9),
+        (CONTENT, Fault("longer"), 8),
+        (CONTENT, Fault("cut", after=3), 8),
+        (CONTENT, Fault("reset", after=3), 8),
+        (CONTENT, Fault("endless"), 8),
+        (CONTENT, Fault("status", status=503), 7),
+    ],
+    ids=str,
+)
+def test_a_lasting_fault_is_an_error_and_leaves_no_package(
+    harvest: Harvest, sandbox: Sandbox, tmp_path: Path, pattern: str, fault: Fault, code: int
+) -> None:
+    """Each has its exit code, and nothing that looks like a package is in the target."""
+    sandbox.add_record("zenodo", "7000001", {"a.bin": b"0123456789" * 100})
+    sandbox.fault(pattern, fault)
+
+    result = harvest(7000001, retries=1, timeout=5)
+
+    # A page in place of a file is of the wrong size as a rule, of the wrong checksum otherwise.
+    accepted = {code, 8} if fault.kind == "html" else {code}
+    assert 1 == result["status"]
+    assert result["exit_code"] in accepted, result
+    assert nothing_left(tmp_path)
+    json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        (RECORD, Fault("status", status=503)),
+        (RECORD, Fault("status", status=429, retry_after="0")),
+        (RECORD, Fault("reset", after=0)),
+        (RECORD, Fault("reset", after=50)),
+        (LISTING, Fault("status", status=500)),
+        (CONTENT, Fault("status", status=504)),
+        (CONTENT, Fault("cut", after=3)),
+        (CONTENT, Fault("reset", after=3)),
+        (CONTENT, Fault("wrong-bytes")),
+        (CONTENT, Fault("longer")),
+        (CONTENT, Fault("gzip")),
+        (CONTENT, Fault("slow-first-byte", seconds=0.2)),
+    ],
+    ids=str,
+)
+def test_a_passing_fault_is_survived(
+    harvest: Harvest, sandbox: Sandbox, pattern: str, fault: Fault
+) -> None:
+    """What goes away by itself costs a second try, not the package."""
+    sandbox.fault(pattern, fault, times=1)
+
+    assert 0 == (result := harvest(7000001))["status"], result
+
+
+def test_silence_is_given_up_and_tried_again(harvest: Harvest, sandbox: Sandbox) -> None:
+    """A stalled connection ends after the time-out."""
+    sandbox.fault(CONTENT, Fault("stall", after=2, seconds=30), times=1)
+
+    assert 0 == (result := harvest(7000001, timeout=0.5))["status"], result
+
+
+def test_a_long_retry_after_is_not_waited_for(harvest: Harvest, sandbox: Sandbox) -> None:
+    """Beyond --max-wait the run ends with exit 7 and says when to come back."""
+    sandbox.fault(RECORD, Fault("status", status=429, retry_after="7200"))
+
+    result = harvest(7000001, max_wait=60)
+
+    assert 7 == result["exit_code"]
+    assert result["errormsg"].startswith("HTTP 429: ")
+    assert "after 20" in result["hint"]
+
+
+def test_a_broken_download_goes_on_where_it_broke(harvest: Harvest, sandbox: Sandbox) -> None:
+    """With an ETag the rest is asked for by range, and the digest is that of the whole."""
+    sandbox.add_file("zenodo", "7000001", "big.bin", 3_000_000)
+    sandbox.fault(r"/big\.bin/content", Fault("reset", after=1_500_000), times=1)
+
+    result = harvest(7000001)
+
+    assert 0 == result["status"], result
+    asked = [one for one in sandbox.seen if one.path.endswith("/big.bin/content")]
+    assert 2 == len(asked)
+
+
+def test_finished_files_are_not_fetched_again(
+    harvest: Harvest, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """After an overload the same command goes on; files with a checksum are not asked for twice."""
+    sandbox.fault(r"/empty\.txt/content", Fault("status", status=503))
+    first = harvest(7000001, jobs=1, retries=0)
+    sandbox.clear()
+
+    second = harvest(7000001)
+
+    assert (7, 0) == (first["exit_code"], second["status"])
+    assert 1 <= len([one for one in sandbox.seen if one.path.endswith("/content")]) < 4
+    assert [second["foldername"]] == [one.name for one in (tmp_path / "out").iterdir()]
+
+
+def test_upstreams_answer_may_be_too_deep(harvest: Harvest, sandbox: Sandbox) -> None:
+    """JSON of depth 100,000 is an unusable answer, not a crash."""
+    sandbox.fault(RECORD, Fault("html", body=b"[" * 100_000))
+
+    assert 4 == harvest(7000001)["exit_code"]
