@@ -283,7 +283,7 @@ LISTING = r"/7000001/files($|\?)"
         (RECORD, Fault("status", status=502), 7),
         (RECORD, Fault("status", status=418), 4),
         (RECORD, Fault("reset", after=20), 7),
-        (RECORD, Fault("redirect", location="http://127.0.0.1:9/elsewhere"), 4),
+        (RECORD, Fault("redirect", location="http://elsewhere.invalid/x"), 4),
         (RECORD, Fault("redirect", location="file:///etc/passwd"), 4),
         (LISTING, Fault("not-json"), 4),
         (LISTING, Fault("html"), 4),

@@ -1,0 +1,68 @@
+"""The switchboard: what goes wrong, where, and how often."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from threading import Lock
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way for a server to fail.
+
+    ``kind`` is one of: ``status`` (answer ``status`` with a web page, ``retry_after`` as header),
+    ``reset`` (break the connection after ``after`` bytes of the body), ``cut`` (close it politely
+    there), ``stall`` (silence there for ``seconds``), ``slow-first-byte`` (wait ``seconds``),
+    ``wrong-bytes`` (right length, other bytes), ``longer`` (more bytes than announced in the list),
+    ``redirect`` (302 to ``location``), ``html`` (200 and a web page, or ``body``), ``json-shape``
+    (JSON without the expected fields), ``not-json`` (garbage that claims to be JSON), ``empty``,
+    ``gzip`` (compressed though nobody asked), ``firewall`` (403 and a page labelled as data),
+    ``endless`` (a body without end).
+    """
+
+    kind: str
+    status: int = 503
+    after: int = 0
+    seconds: float = 0
+    location: str = ""
+    retry_after: str | None = None
+    body: bytes | None = None
+
+
+@dataclass
+class _Rule:
+    pattern: re.Pattern[str]
+    fault: Fault
+    left: int | None
+    source: str | None
+
+
+@dataclass
+class Switchboard:
+    """Which requests meet a fault; the first rule that fits counts."""
+
+    _rules: list[_Rule] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, pattern: str, fault: Fault, times: int | None, source: str | None) -> None:
+        """Have the next ``times`` requests (None: all) whose raw path has ``pattern`` fail."""
+        with self._lock:
+            self._rules.append(_Rule(re.compile(pattern), fault, times, source))
+
+    def clear(self) -> None:
+        """Everything works again."""
+        with self._lock:
+            self._rules.clear()
+
+    def find(self, source: str, path: str) -> Fault | None:
+        """The fault that this request meets, counted."""
+        with self._lock:
+            for rule in self._rules:
+                if rule.left == 0 or rule.source not in (None, source):
+                    continue
+                if rule.pattern.search(path):
+                    if rule.left is not None:
+                        rule.left -= 1
+                    return rule.fault
+        return None

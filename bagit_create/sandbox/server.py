@@ -1,0 +1,240 @@
+"""The transport: sockets, keep-alive, and the faults that tear at them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+from .content import Content
+from .faults import Fault, Switchboard
+
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Sorry</title></head><body><p>%s</p></body></html>\n"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request that arrived. ``path`` is raw, with its query; header names are lower case."""
+
+    host: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Reply:
+    """An answer before it is sent. ``start`` is the first byte of the body to send."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Content = field(default_factory=lambda: Content(b""))
+    start: int = 0
+
+
+App = Callable[[str, str, Mapping[str, str]], Reply]
+
+
+def json_reply(status: int, value: Any, **headers: str) -> Reply:
+    """An answer in JSON."""
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return Reply(status, {"Content-Type": "application/json", **headers}, Content(body))
+
+
+def page(status: int, text: str, kind: str = "text/html; charset=utf-8") -> Reply:
+    """An answer for people."""
+    return Reply(status, {"Content-Type": kind}, Content(PAGE % text.encode("utf-8")))
+
+
+class Server:
+    """One upstream on a port of 127.0.0.1."""
+
+    def __init__(
+        self, name: str, app: App, port: int, faults: Switchboard, seen: list[Seen], ended: Event
+    ) -> None:
+        handler = type("Handler", (_Handler,), {"upstream": self})
+        self.name = name
+        self.app = app
+        self.faults = faults
+        self.seen = seen
+        self.ended = ended
+        self._http = _Http(("127.0.0.1", port), handler)
+        self.port: int = self._http.server_address[1]
+        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """End; open connections end by themselves."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+class _Http(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no event."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    upstream: Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    timeout = 60
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+    def version_string(self) -> str:
+        """The Server header."""
+        return "nginx"
+
+    def do_GET(self) -> None:
+        """Answer, or fail as the switchboard says."""
+        up = self.upstream
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        up.seen.append(Seen(up.name, self.command, self.path, headers))
+        fault = up.faults.find(up.name, self.path)
+        with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+            if fault is None:
+                self._send(up.app(self.command, self.path, headers))
+            else:
+                self._fail(fault, headers)
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        """Nothing here can be changed."""
+        self.close_connection = True
+        self._send(json_reply(405, {"status": 405, "message": "Method not allowed."}))
+
+    do_PUT = do_DELETE = do_PATCH = do_POST
+
+    def _head(self, reply: Reply, length: int | None) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if length is None:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(length))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _send(self, reply: Reply) -> None:
+        self._head(reply, reply.body.size - reply.start)
+        if self.command != "HEAD":
+            for block in reply.body.blocks(reply.start):
+                self.wfile.write(block)
+        self.wfile.flush()
+
+    # -- faults ---------------------------------------------------------------------------------
+
+    def _fail(self, fault: Fault, headers: Mapping[str, str]) -> None:
+        made = self._instead(fault)
+        if made is not None:
+            self._send(made)
+            return
+        if fault.kind == "slow-first-byte":
+            self.upstream.ended.wait(fault.seconds)
+        reply = self.upstream.app(self.command, self.path, headers)
+        if fault.kind in ("reset", "cut", "stall"):
+            self._break(fault, reply)
+        elif fault.kind == "endless":
+            self._endless(reply)
+        else:
+            self._send(_changed(fault, reply))
+
+    def _instead(self, fault: Fault) -> Reply | None:
+        """The answer of a fault that has nothing to do with what was asked for."""
+        if fault.kind == "status":
+            reply = page(fault.status, f"Error {fault.status}")
+            if fault.retry_after is not None:
+                reply.headers["Retry-After"] = fault.retry_after
+            return reply
+        if fault.kind == "redirect":
+            return Reply(302, {"Location": fault.location})
+        if fault.kind == "firewall":
+            reply = page(403, "Unusual traffic. " + "x" * 640, "application/octet-stream")
+            return reply
+        bodies = {
+            "html": ("text/html", PAGE % b"Please sign in"),
+            "json-shape": ("application/json", b'{"surprise": true}'),
+            "not-json": ("application/json", b"{nonsense"),
+            "empty": ("application/octet-stream", b""),
+        }
+        if fault.kind not in bodies:
+            return None
+        kind, body = bodies[fault.kind]
+        return Reply(200, {"Content-Type": kind}, Content(fault.body or body))
+
+    def _break(self, fault: Fault, reply: Reply) -> None:
+        """Promise the whole body, send a part, and end as the fault says."""
+        self.close_connection = True
+        if fault.kind == "reset" and not fault.after:
+            self._reset()
+            return
+        self._head(reply, reply.body.size - reply.start)
+        for block in _first(reply.body.blocks(reply.start), fault.after):
+            self.wfile.write(block)
+        self.wfile.flush()
+        if fault.kind == "stall":
+            self.upstream.ended.wait(fault.seconds)
+        elif fault.kind == "reset":
+            time.sleep(0.02)  # what was sent shall arrive before the reset overtakes it
+            self._reset()
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def _endless(self, reply: Reply) -> None:
+        self.close_connection = True
+        self._head(reply, None)
+        block = b"x" * 65536
+        while not self.upstream.ended.is_set():
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+
+
+def _changed(fault: Fault, reply: Reply) -> Reply:
+    """The right answer, spoilt."""
+    if fault.kind == "slow-first-byte" or reply.status >= 300:
+        return reply
+    whole = b"".join(reply.body.blocks(reply.start))
+    reply.start = 0
+    if fault.kind == "wrong-bytes":
+        reply.body = Content(bytes([whole[0] ^ 1]) + whole[1:] if whole else b"")
+    elif fault.kind == "longer":
+        reply.body = Content(whole + b"and more")
+    elif fault.kind == "gzip":
+        reply.headers["Content-Encoding"] = "gzip"
+        reply.body = Content(gzip.compress(whole))
+    else:
+        raise ValueError(f"no fault of kind {fault.kind!r}")
+    return reply
+
+
+def _first(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for block in blocks:
+        if count <= 0:
+            return
+        yield block[:count]
+        count -= len(block)
