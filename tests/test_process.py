@@ -354,6 +354,14 @@ def test_a_workdir_on_the_same_disk_is_used(source: Path, tmp_path: Path) -> Non
     assert [] == list((tmp_path / "work").iterdir())
 
 
+def wait_for(folder: Path, pattern: str, child: subprocess.Popen[Any]) -> None:
+    """Until the child has made such a file; it must not end before."""
+    until = time.monotonic() + 20
+    while not list(folder.glob(pattern)):
+        assert child.poll() is None and time.monotonic() < until
+        time.sleep(0.002)
+
+
 def test_a_killed_run_leaves_no_package_and_the_next_one_works(
     sandbox: Sandbox, config_file: Path, tmp_path: Path
 ) -> None:
@@ -363,8 +371,7 @@ def test_a_killed_run_leaves_no_package_and_the_next_one_works(
     command += ["-t", str(tmp_path / "out"), "--config", str(config_file), "-j", "1"]
     child = subprocess.Popen(command)
     staging = tmp_path / "out/.bic-staging"
-    while not list(staging.glob("*/parts/1.part")):
-        time.sleep(0.002)
+    wait_for(staging, "*/parts/1.part", child)
     child.send_signal(signal.SIGKILL)
     child.wait()
 
@@ -384,8 +391,7 @@ def test_ctrl_c_exits_130(sandbox: Sandbox, config_file: Path, tmp_path: Path) -
     command += ["-t", str(tmp_path / "out"), "--config", str(config_file), "-j", "1"]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     staging = tmp_path / "out/.bic-staging"
-    while not list(staging.glob("*/parts/1.part")):
-        time.sleep(0.002)
+    wait_for(staging, "*/parts/1.part", child)
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=20)
 

@@ -1,0 +1,98 @@
+"""``bic sources``: what can be harvested, and with which credential."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import config, credentials
+from ..config import Instance
+from ..errors import BicError
+from ..log import visible
+from . import output
+
+
+@click.command(short_help="List the sources and their credentials.")
+@click.option("--config", "file", metavar="FILE", help="Your own servers. [env: BIC_CONFIG]")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+def sources(file: str | None, as_json: bool) -> None:
+    """List the sources: their kind and address, the credential they take and where it is found."""
+    known = config.load(Path(file) if file else None)
+    used = Path(file) if file else config.user_file()
+    if as_json:
+        output.emit_json(
+            {
+                "config": str(used) if used else None,
+                "default_config": str(config.default_file()),
+                "sources": [_plain(one) for one in known.instances.values()],
+            }
+        )
+        return
+    output.emit("\n".join(_text(one) for one in known.instances.values()))
+    output.tell(
+        f"\nyour own servers: {used}"
+        if used
+        else f"\nyour own servers: {config.default_file()}"
+        " (not there; --config and BIC_CONFIG name another)"
+    )
+
+
+def variables(one: Instance) -> list[str]:
+    """The environment variables that may hold the credential, in the order they are looked at."""
+    if not one.credential:
+        return []
+    own = credentials.variable_for(one.name)
+    return [own, *one.token_env, credentials.GENERIC_VARIABLE]
+
+
+def found_in(one: Instance) -> str | None:
+    """Where the credential would come from now; None if there is none. Never its value.
+
+    :raises ConfigError: if the configured file cannot be used.
+    """
+    for name in variables(one):
+        if os.environ.get(name, "").strip():
+            return name
+    if one.credential and credentials.find(one, None) is not None:
+        return one.token_file or str(one.origin_file)
+    return None
+
+
+def _state(one: Instance) -> tuple[str | None, str | None]:
+    try:
+        return found_in(one), None
+    except (BicError, OSError) as err:
+        return None, " ".join(str(err).split())
+
+
+def _plain(one: Instance) -> dict[str, Any]:
+    place, fault = _state(one)
+    return {
+        "source": one.name,
+        "kind": one.pipeline,
+        "title": one.title,
+        "address": one.base_url or None,
+        "hosts": list(one.hosts),
+        "credential": one.credential or None,
+        "credential_help": one.credential_help or None,
+        "variables": variables(one),
+        "configured": place is not None,
+        "configured_in": place,
+        "fault": fault,
+    }
+
+
+def _text(one: Instance) -> str:
+    lines = [f"{one.name}: {one.title or one.base_url} (kind {one.pipeline})"]
+    if one.base_url:
+        lines.append(one.base_url)
+    if one.credential:
+        place, fault = _state(one)
+        state = f"found in {place}" if place else fault or "none found"
+        lines.append(f"{one.credential}, if needed, from {', '.join(variables(one))}: {state}")
+    else:
+        lines.append("no credential")
+    return visible(lines[0]) + "".join(f"\n    {visible(line)}" for line in lines[1:])
