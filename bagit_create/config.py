@@ -151,7 +151,7 @@ def user_file() -> Path | None:
     if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
     found = default_file()
-    return found if found.is_file() else None
+    return found if os.path.isfile(found) else None  # False, not an error, in a closed folder
 
 
 def default_file() -> Path:

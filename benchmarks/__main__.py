@@ -79,7 +79,7 @@ def run_case(case: cases.Case, runs: int, scale: float, folder: Path) -> list[di
         for _ in range(runs):
             for name, command in names.items():
                 measured[name].append(measure(command, out))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, values in measured.items():
         seconds = statistics.median(value[0] for value in values)
         rows.append(

@@ -1,4 +1,4 @@
-"""What all tests share: a loopback sandbox, a config file that points to it, and no other network."""
+"""What all tests share: a loopback sandbox, its config file, and no other network."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,8 @@ def test_what_cannot_work_is_refused(options: JobOptions, text: str) -> None:
 @pytest.mark.parametrize("option", ["author", "cert", "bd_ssh_host"])
 def test_an_option_of_another_source_is_refused(option: str) -> None:
     """No option is taken and then ignored."""
-    options = JobOptions(source="zenodo", recid="1", bibdoc=True, **{option: "x"})
+    given: dict[str, Any] = {option: "x"}
+    options = JobOptions(source="zenodo", recid="1", bibdoc=True, **given)
 
     assert f"--{option.replace('_', '-')} does not go with source zenodo" in faults(
         options, "zenodo"

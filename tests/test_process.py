@@ -75,7 +75,8 @@ def test_every_line_agrees_with_the_disk(source: Path, tmp_path: Path) -> None:
 
     for algorithm in ("md5", "sha512"):
         lines = (root / f"manifest-{algorithm}.txt").read_text("utf-8").splitlines()
-        listed = dict(reversed(line.split("  ", 1)) for line in lines)
+        pairs = [line.split("  ", 1) for line in lines]
+        listed = {path: digest for digest, path in pairs}
         assert len(lines) == len(listed)
         assert listed == {
             name: hashlib.new(algorithm, path.read_bytes()).hexdigest()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 BLOCK = 256 * 1024
+_PERIOD = BLOCK - 5  # prime: blocks that are lost, doubled or swapped change the digest
 
 
 class Content:
@@ -19,17 +20,18 @@ class Content:
         self.size = len(given) if isinstance(given, bytes) else given
         self._seed = seed
 
-    def blocks(self, start: int = 0) -> Iterator[bytes]:
-        """The bytes from ``start`` on, in blocks."""
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop`` (None: the end), in blocks."""
+        end = self.size if stop is None else min(stop, self.size)
         if self._given is not None:
-            if self._given[start:]:
-                yield self._given[start:]
+            if start < end:
+                yield self._given[start:end]
             return
         pattern = _pattern(self._seed)
         position = start
-        while position < self.size:
-            offset = position % BLOCK
-            block = pattern[offset : offset + self.size - position]
+        while position < end:
+            offset = position % _PERIOD
+            block = pattern[offset : offset + end - position]
             yield block
             position += len(block)
 
@@ -40,7 +42,7 @@ class Content:
 
 @lru_cache(maxsize=8)
 def _pattern(seed: str) -> bytes:
-    return random.Random(seed).randbytes(BLOCK)
+    return random.Random(seed).randbytes(_PERIOD)
 
 
 @lru_cache(maxsize=20_000)

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
 
@@ -95,12 +96,14 @@ class Invenio:
                 return self._limited(json_reply(429, {"status": 429, "message": "60 per 1 minute"}))
         token = headers.get("authorization", "")
         parameters = dict(parse_qsl(query))
-        given = (token[7:] if token.lower().startswith("bearer ") else "", *parameters.values())
-        may = GOOD in given
+        bearer = token[7:] if token.lower().startswith("bearer ") else ""
+        is_user = GOOD in (bearer, parameters.get("access_token"))
+        # A share link; ``resource-token`` is Zenodo's own way. No other parameter opens anything.
+        may = is_user or GOOD in (parameters.get("token"), parameters.get("resource-token"))
         for pattern, answer in _ROUTES:
             if match := re.fullmatch(pattern, path):
                 reply: Reply = getattr(self, answer)(may, query, headers, *match.groups())
-                if token and may:
+                if is_user:
                     reply.headers["X-User-ID"] = "17"
                 return self._limited(reply)
         return json_reply(
@@ -121,6 +124,8 @@ class Invenio:
     def _gone(self, recid: str, may: bool) -> Reply | None:
         """The answer where there is no record to show."""
         record = self.records.get(recid)
+        if record is None and recid in self.parents:
+            return _error(404, "Not found.")
         if record is None:
             return _error(404, "The persistent identifier does not exist.")
         if record.state == "draft":
@@ -154,8 +159,10 @@ class Invenio:
         if (gone := self._gone(recid, may)) is not None:
             return gone
         accept = headers.get("accept", "*/*")
-        if not re.search(r"\*/\*|application/json|vnd\.(inveniordm|zenodo)\.v1\+json", accept):
-            return _error(406, "Invalid 'Accept' header. Expected one of: application/json")
+        kinds = ["application/json", "application/vnd.inveniordm.v1+json"]
+        kinds += ["application/vnd.zenodo.v1+json"] if self.is_zenodo else []
+        if not any(one in accept for one in ("*/*", *kinds)):
+            return _error(406, f"Invalid 'Accept' header. Expected one of: {', '.join(kinds)}")
         record = self.records[recid]
         if self.is_zenodo and "inveniordm" not in accept:
             body = self._old_shape(record, may)
@@ -230,6 +237,7 @@ class Invenio:
             "id": int(record.recid) if record.recid.isdigit() else record.recid,
             "recid": record.recid,
             "conceptrecid": record.parent,
+            "conceptdoi": f"10.5281/zenodo.{record.parent}" if record.parent else None,
             "doi": record.doi,
             "doi_url": f"https://doi.org/{record.doi}",
             "title": record.title,
@@ -337,6 +345,8 @@ class Invenio:
             return _error(404, f"Record '{record.recid}' has no file '{shown}'.")
         if not self._opened(record, may):
             return _error(403, "Permission denied.")
+        if not re.search(r"\*/\*|application/json", headers.get("accept", "*/*")):
+            return _error(406, "Invalid 'Accept' header. Expected one of: application/json")
         return (
             self._content(one, headers) if is_content else json_reply(200, self._entry(record, one))
         )
@@ -345,8 +355,10 @@ class Invenio:
         if one.way == "storage":
             return Reply(302, {"Location": self.storage_url + self.storage.sign(one.content)})
         if one.way == "ranges":
-            return ranged(one.content, headers)
+            return ranged(one.content, headers, tagged=False)
         md5 = one.content.digest("md5")
+        if headers.get("if-none-match") == f'"md5:{md5}"':
+            return Reply(304, {"ETag": f'"md5:{md5}"'})
         return Reply(
             200,
             {
@@ -359,6 +371,35 @@ class Invenio:
         )
 
     # -- the rest -------------------------------------------------------------------------------
+
+    def draft(
+        self, may: bool, query: str, headers: Mapping[str, str], recid: str, files: str | None
+    ) -> Reply:
+        """``/api/records/ID/draft[/files]``: for the owner, who alone holds the token."""
+        record = self.records.get(recid)
+        if record is None or record.state != "draft":
+            return _error(404, "The persistent identifier does not exist.")
+        if not may:
+            return _error(403, "Permission denied.")
+        if files:
+            entries = [self._entry(record, one) for one in record.files.values()]
+            return json_reply(200, {"enabled": True, "entries": entries, "order": []})
+        body = self._shape(record, may) | {"is_published": False, "is_draft": True}
+        return json_reply(200, body)
+
+    def versions(self, may: bool, query: str, headers: Mapping[str, str], recid: str) -> Reply:
+        """``/api/records/ID/versions``: a search result of all that share the parent."""
+        if (gone := self._gone(recid, may)) is not None:
+            return gone
+        parent = self.records[recid].parent
+        found = [
+            one
+            for one in self.records.values()
+            if one.recid == recid or (parent and one.parent == parent)
+        ]
+        make = self._old_shape if self.is_zenodo else self._shape
+        hits = {"hits": [make(one, may) for one in found], "total": len(found)}
+        return json_reply(200, {"hits": hits, "sortBy": "version", "page": 1})
 
     def latest(self, may: bool, query: str, headers: Mapping[str, str], recid: str) -> Reply:
         """``/api/records/ID/versions/latest``: 301 with a JSON body."""
@@ -375,11 +416,13 @@ class Invenio:
         except ValueError:
             return _error(400, "Invalid querystring parameters.")
         most = 25 if self.is_zenodo and not may else 100 if self.is_zenodo else 1000
-        if size > most or size * number > WINDOW or number < 1:
+        if not 0 < size <= most or number < 1 or size * number > WINDOW:
             return _error(400, "Invalid querystring parameters.")
-        found = [one for one in self.records.values() if one.state not in ("deleted", "hidden")]
-        if match := re.search(r'doi(?:\.identifier)?:"([^"]+)"', asked.get("q", "")):
-            found = [one for one in found if one.doi == match[1]]
+        unseen = {"deleted", "hidden", "draft"} | (set() if may else {"closed"})
+        found = [one for one in self.records.values() if one.state not in unseen]
+        if match := re.search(r'(concept)?doi(?:\.identifier)?:"([^"]+)"', asked.get("q", "")):
+            concept, doi = match[1], match[2]
+            found = [one for one in found if doi == (self._concept(one) if concept else one.doi)]
         part = found[size * (number - 1) : size * number]
         make = self._old_shape if self.is_zenodo else self._shape
         hits = [make(one, may) for one in part]
@@ -389,6 +432,10 @@ class Invenio:
         return json_reply(
             200, {"hits": {"hits": hits, "total": len(found)}, "aggregations": {}, "links": links}
         )
+
+    def _concept(self, record: Record) -> str:
+        prefix = "10.5281/zenodo." if self.is_zenodo else "10.17181/"
+        return prefix + record.parent if record.parent else ""
 
     def old_page(
         self, may: bool, query: str, headers: Mapping[str, str], recid: str, rest: str
@@ -401,8 +448,18 @@ class Invenio:
         return reply
 
     def page_of(self, may: bool, query: str, headers: Mapping[str, str], recid: str) -> Reply:
-        """The page for people."""
+        """The page for people; the id of all versions leads to the newest."""
+        if recid in self.parents and recid not in self.records:
+            reply = page(302, "Redirecting…")
+            reply.headers["Location"] = f"/records/{self.parents[recid]}"
+            return reply
         return page(200 if recid in self.records else 404, "A record's page")
+
+    def web_file(
+        self, may: bool, query: str, headers: Mapping[str, str], recid: str, key: str
+    ) -> Reply:
+        """``/records/ID/files/NAME``: the bytes, with or without ``?download=1``."""
+        return self.one_file(may, query, {**headers, "accept": "*/*"}, recid, f"{key}/content")
 
     def oai(self, may: bool, query: str, headers: Mapping[str, str]) -> Reply:
         """OAI-PMH answers errors with 422."""
@@ -414,9 +471,12 @@ _ROUTES = (
     (r"/api/records/?", "search"),
     (r"/api/records/([^/]+)", "record"),
     (r"/api/records/([^/]+)/files", "listing"),
+    (r"/api/records/([^/]+)/versions", "versions"),
     (r"/api/records/([^/]+)/versions/latest", "latest"),
+    (r"/api/records/([^/]+)/draft(/files)?", "draft"),
     (r"/api/records/([^/]+)/files/(.+)", "one_file"),
     (r"/record/([^/]+)(.*)", "old_page"),
+    (r"/records/([^/]+)/files/(.+)", "web_file"),
     (r"/records/([^/]+).*", "page_of"),
     (r"/oai2d", "oai"),
 )
@@ -429,10 +489,11 @@ class Storage:
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[Content, float]] = {}
+        self._numbers = count()  # not the length: two threads may sign at once
 
     def sign(self, content: Content) -> str:
         """A path that is good for a minute."""
-        name = f"/bucket/{len(self._held):06}"
+        name = f"/bucket/{next(self._numbers):06}"
         self._held[name] = content, time.monotonic() + self.LIFE_S
         return f"{name}?X-Amz-Signature=invented"
 
@@ -446,18 +507,26 @@ class Storage:
         return ranged(content, headers)
 
 
-def ranged(content: Content, headers: Mapping[str, str]) -> Reply:
-    """Content that honours ``Range: bytes=N-`` (RFC 9110 section 14)."""
+def ranged(content: Content, headers: Mapping[str, str], tagged: bool = True) -> Reply:
+    """Content that honours one range (RFC 9110 section 14), with an ETag if ``tagged``."""
     kind = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
-    tag = f'"{content.digest("md5")}"'
-    match = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
-    if match is None or headers.get("if-range", tag) != tag:
-        return Reply(200, {**kind, "ETag": tag}, content)
-    start = int(match[1])
+    if tagged:
+        kind["ETag"] = f'"{content.digest("md5")}"'
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
+    condition = headers.get("if-range")
+    if not match or not (match[1] or match[2]) or condition not in (None, kind.get("ETag")):
+        return Reply(200, kind, content)
+    if match[1]:
+        start = int(match[1])
+        stop = min(int(match[2]) + 1, content.size) if match[2] else content.size
+    else:  # the last so many bytes
+        start, stop = max(0, content.size - int(match[2])), content.size
     if start >= content.size:
         return Reply(416, {"Content-Range": f"bytes */{content.size}"})
-    place = f"bytes {start}-{content.size - 1}/{content.size}"
-    return Reply(206, {**kind, "ETag": tag, "Content-Range": place}, content, start)
+    if start >= stop:
+        return Reply(200, kind, content)
+    place = f"bytes {start}-{stop - 1}/{content.size}"
+    return Reply(206, {**kind, "Content-Range": place}, content, start, stop)
 
 
 def _xml(status: int, code: str) -> Reply:

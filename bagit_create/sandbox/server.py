@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event, Lock, Thread, current_thread
 from typing import Any
 
 from .content import Content
@@ -22,22 +22,33 @@ PAGE = b"<!DOCTYPE html>\n<html><head><title>Sorry</title></head><body><p>%s</p>
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that arrived. ``path`` is raw, with its query; header names are lower case."""
+    """A request that arrived. ``path`` is as it came on the wire; header names are lower case."""
 
     host: str
     method: str
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass
 class Reply:
-    """An answer before it is sent. ``start`` is the first byte of the body to send."""
+    """An answer before it is sent: of the body the bytes from ``start`` up to ``stop``."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: Content = field(default_factory=lambda: Content(b""))
     start: int = 0
+    stop: int | None = None
+
+    @property
+    def length(self) -> int:
+        """How many bytes of the body are sent."""
+        return (self.body.size if self.stop is None else self.stop) - self.start
+
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes to send."""
+        return self.body.blocks(self.start, self.stop)
 
 
 App = Callable[[str, str, Mapping[str, str]], Reply]
@@ -77,16 +88,46 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """End; open connections end by themselves."""
+        """End, and with it every connection, idle or stalled."""
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+        self._http.cut_off()
 
 
 class _Http(ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, *args: Any) -> None:
+        self._lock = Lock()
+        self._open: dict[Thread, socket.socket] = {}
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give the connection a thread, and remember both."""
+        thread = Thread(target=self._converse, args=(request, client_address), daemon=True)
+        with self._lock:
+            self._open[thread] = request
+        thread.start()
+
+    def _converse(self, request: Any, client_address: Any) -> None:
+        try:
+            self.process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._open.pop(current_thread(), None)
+
+    def cut_off(self) -> None:
+        """Close the connections that are open, and wait for their threads."""
+        with self._lock:
+            open_ones = list(self._open.items())
+        for _, connection in open_ones:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread, _ in open_ones:
+            thread.join(1)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no event."""
@@ -109,19 +150,28 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer, or fail as the switchboard says."""
         up = self.upstream
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        up.seen.append(Seen(up.name, self.command, self.path, headers))
-        fault = up.faults.find(up.name, self.path)
+        headers, target = self._arrived()
+        fault = up.faults.find(up.name, target)
         with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
             if fault is None:
-                self._send(up.app(self.command, self.path, headers))
+                self._send(up.app(self.command, target, headers))
             else:
-                self._fail(fault, headers)
+                self._fail(fault, target, headers)
 
     do_HEAD = do_GET
 
+    def _arrived(self) -> tuple[dict[str, str], str]:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        # ``self.path`` has lost a double slash at its beginning, the request line has not.
+        target = self.requestline.split(" ")[1]
+        length = headers.get("content-length", "")
+        body = self.rfile.read(int(length)) if length.isdigit() else b""
+        self.upstream.seen.append(Seen(self.upstream.name, self.command, target, headers, body))
+        return headers, target
+
     def do_POST(self) -> None:
         """Nothing here can be changed."""
+        self._arrived()
         self.close_connection = True
         self._send(json_reply(405, {"status": 405, "message": "Method not allowed."}))
 
@@ -131,31 +181,31 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if length is None:
+        if length is None and reply.status != 304:
             self.send_header("Transfer-Encoding", "chunked")
-        else:
+        elif length is not None:
             self.send_header("Content-Length", str(length))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
 
     def _send(self, reply: Reply) -> None:
-        self._head(reply, reply.body.size - reply.start)
+        self._head(reply, None if reply.status == 304 else reply.length)
         if self.command != "HEAD":
-            for block in reply.body.blocks(reply.start):
+            for block in reply.blocks():
                 self.wfile.write(block)
         self.wfile.flush()
 
     # -- faults ---------------------------------------------------------------------------------
 
-    def _fail(self, fault: Fault, headers: Mapping[str, str]) -> None:
+    def _fail(self, fault: Fault, target: str, headers: Mapping[str, str]) -> None:
         made = self._instead(fault)
         if made is not None:
             self._send(made)
             return
         if fault.kind == "slow-first-byte":
             self.upstream.ended.wait(fault.seconds)
-        reply = self.upstream.app(self.command, self.path, headers)
+        reply = self.upstream.app(self.command, target, headers)
         if fault.kind in ("reset", "cut", "stall"):
             self._break(fault, reply)
         elif fault.kind == "endless":
@@ -167,6 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
         """The answer of a fault that has nothing to do with what was asked for."""
         if fault.kind == "status":
             reply = page(fault.status, f"Error {fault.status}")
+            if fault.body is not None:
+                reply.body = Content(fault.body)
             if fault.retry_after is not None:
                 reply.headers["Retry-After"] = fault.retry_after
             return reply
@@ -184,7 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind not in bodies:
             return None
         kind, body = bodies[fault.kind]
-        return Reply(200, {"Content-Type": kind}, Content(fault.body or body))
+        return Reply(
+            200, {"Content-Type": kind}, Content(body if fault.body is None else fault.body)
+        )
 
     def _break(self, fault: Fault, reply: Reply) -> None:
         """Promise the whole body, send a part, and end as the fault says."""
@@ -192,8 +246,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind == "reset" and not fault.after:
             self._reset()
             return
-        self._head(reply, reply.body.size - reply.start)
-        for block in _first(reply.body.blocks(reply.start), fault.after):
+        self._head(reply, reply.length)
+        count = 0 if self.command == "HEAD" else fault.after
+        for block in _first(reply.blocks(), count):
             self.wfile.write(block)
         self.wfile.flush()
         if fault.kind == "stall":
@@ -210,7 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self._head(reply, None)
         block = b"x" * 65536
-        while not self.upstream.ended.is_set():
+        while self.command != "HEAD" and not self.upstream.ended.is_set():
             self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
 
 
@@ -218,8 +273,8 @@ def _changed(fault: Fault, reply: Reply) -> Reply:
     """The right answer, spoilt."""
     if fault.kind == "slow-first-byte" or reply.status >= 300:
         return reply
-    whole = b"".join(reply.body.blocks(reply.start))
-    reply.start = 0
+    whole = b"".join(reply.blocks())
+    reply.start, reply.stop = 0, None
     if fault.kind == "wrong-bytes":
         reply.body = Content(bytes([whole[0] ^ 1]) + whole[1:] if whole else b"")
     elif fault.kind == "longer":
