@@ -1,46 +1,57 @@
-# Everything here runs in a virtual environment of its own, made on first use.
+# make demo, make test: each sets up what it needs in .venv. Needs Python 3.11 or newer.
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
-READY_DEV := $(VENV)/.ready-dev
-CODE := bagit_create tests benchmarks
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUN_READY := $(VENV)/run-ready
+TEST_READY := $(VENV)/test-ready
 
-.PHONY: demo test lint format bench clean
+.PHONY: help demo test lint format bench clean
 
-demo: $(READY)  ## set up, and package something of every source, offline
-	$(BIN)/bic demo
+help:
+	@echo "make demo    package invented records and a folder, offline, and validate the packages"
+	@echo "make test    linters, types, and all tests"
+	@echo "make format  bring the code into shape"
+	@echo "make bench   measure speed and memory"
+	@echo "make clean   remove all that was made, .venv too"
 
-test: $(READY_DEV) lint  ## the linters and the whole test suite
-	$(BIN)/pytest -n auto
+demo: $(RUN_READY)
+	@$(BIN)/bic demo
 
-lint: $(READY_DEV)
-	$(BIN)/black --check --quiet $(CODE)
-	$(BIN)/isort --check-only --quiet $(CODE)
-	$(BIN)/flake8 $(CODE)
-	$(BIN)/mypy
+test: lint
+	$(BIN)/python -m pytest -n auto
 
-format: $(READY_DEV)
-	$(BIN)/isort --quiet $(CODE)
-	$(BIN)/black --quiet $(CODE)
+lint: $(TEST_READY)
+	$(BIN)/python -m black --check --quiet .
+	$(BIN)/python -m isort --check-only --quiet .
+	$(BIN)/python -m flake8
+	$(BIN)/python -m mypy
 
-bench: $(READY_DEV)  ## speed and memory beside others; see benchmarks/README.md
+format: $(TEST_READY)
+	$(BIN)/python -m isort .
+	$(BIN)/python -m black .
+
+bench: $(TEST_READY)
 	$(BIN)/python -m benchmarks
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 3; }
-	@$(PYTHON) -m venv $(VENV) \
-		|| { rm -rf $(VENV); echo "On Debian: apt install python3-venv"; exit 3; }
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-
-$(READY): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --editable .
-	@touch $@
-
-$(READY_DEV): pyproject.toml $(READY)
-	$(BIN)/pip install --quiet --group dev
-	@touch $@
-
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .hypothesis benchmarks/out
+	find bagit_create tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Older versions of pip know no dependency groups.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "bic needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python cannot make a virtual environment here. On Debian: apt install python3-venv"; \
+	  exit 1; }
+	@$(PIP) install --upgrade 'pip>=25.1' || { rm -rf $(VENV); exit 1; }
+
+$(RUN_READY): pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(TEST_READY): pyproject.toml $(RUN_READY)
+	$(PIP) install --group dev
+	@touch $@

@@ -180,14 +180,13 @@ class Bars(Display):
         self._progress: Progress = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(bar_width=24),
-            progress.TextColumn("{task.fields[files]}", markup=False),
-            progress.DownloadColumn(),
+            progress.TextColumn("{task.fields[state]}", markup=False),
             progress.TransferSpeedColumn(),
             progress.TimeRemainingColumn(),
             console=Console(file=stream, markup=False, highlight=False, emoji=False),
             transient=True,
         )
-        self._task = self._progress.add_task("", total=None, files="")
+        self._task = self._progress.add_task("", total=None, state="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -203,16 +202,15 @@ class Bars(Display):
 
     def stepped(self) -> None:
         """Begin again at nothing."""
-        self._progress.reset(self._task, total=self.all_bytes)
+        self._progress.reset(self._task)
+        self._progress.tasks[0].total = self.all_bytes  # None means "as before" to reset()
         self.show()
 
     def show(self) -> None:
         """Bring the bar up to date."""
-        files = "" if self.all_files is None else f"{self.files}/{self.all_files} files"
         self._progress.update(
             self._task,
             description=self.pause or self.step,
             completed=self.bytes,
-            total=self.all_bytes,
-            files=files,
+            state=self.progress_text(),
         )

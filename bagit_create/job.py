@@ -21,6 +21,8 @@ from .sip.staging import Staging, now
 SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
 PLACEHOLDER = ".keep"
 """The empty file that keeps an empty folder, as RFC 8493 section 2.1.3 suggests."""
+NAMED_AT_MOST = 20
+"""Files that a warning names one by one; sip.json and the result have all."""
 COLUMN = 50
 PATH_COLUMN = 100
 """Characters in which CERN's platform keeps source and recid, and the package's path."""
@@ -98,10 +100,11 @@ class Job:
         for what, text in (("source", record.source), ("record id", record.recid)):
             if len(text) > COLUMN:
                 log.warning(f"the {what} is {len(text)} characters; CERN's platform keeps {COLUMN}")
-        for one in record.skipped[:20]:
+        for one in record.skipped[:NAMED_AT_MOST]:
             log.warning(f"left out: {one.name}: {one.reason}")
-        if len(record.skipped) > 20:
-            log.warning(f"left out: {len(record.skipped) - 20} more, all named in sip.json")
+        if len(record.skipped) > NAMED_AT_MOST:
+            more = len(record.skipped) - NAMED_AT_MOST
+            log.warning(f"left out: {more} more, all named in sip.json")
         log.info(f"{len(record.files)} files listed")
 
     # -- the package --------------------------------------------------------------------------
@@ -259,7 +262,9 @@ class Job:
             events=self._events,
         )
         hashed = {one.placed.bagpath for one in fetched}
-        return fetched, tuple(item for item in placed if item.bagpath not in hashed)
+        absent = tuple(item for item in placed if item.bagpath not in hashed)
+        _name_unknown([one for one in absent if not any(map(known, one.entry.checksums))])
+        return fetched, absent
 
     @staticmethod
     def _hashed(fetched: tuple[Fetched, ...]) -> bool:
@@ -274,6 +279,15 @@ class Job:
                 any(map(known, one.placed.entry.checksums)) for one in fetched
             ),
         }
+        if self._options.light:
+            return sip.step(
+                "fixity_check",
+                now(),
+                "light bag: no payload to read back; what was hashed here was read once",
+                outcome="skipped",
+                hashed=len(fetched),
+                **facts,
+            )
         if not self._options.verify:
             return sip.step(
                 "fixity_check",
@@ -295,6 +309,16 @@ class Job:
             outcome="pass",
             **facts,
         )
+
+
+def _name_unknown(files: list[Placed]) -> None:
+    """Warn of files that nothing can verify once they are fetched."""
+    for one in files[:NAMED_AT_MOST]:
+        log.warning(
+            f"no checksum is known of {one.entry.name}: no manifest lists it (--hash-missing helps)"
+        )
+    if len(files) > NAMED_AT_MOST:
+        log.warning(f"no checksum is known of {len(files) - NAMED_AT_MOST} more files")
 
 
 def _share(url: str | None) -> tuple[str, Secret] | None:

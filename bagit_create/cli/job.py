@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import log
-from ..config import CONFIG_VARIABLE
+from .. import config, log
 from ..console import display, size_text
 from ..credentials import Secret, read_file
-from ..errors import BicError, InputError
+from ..errors import BicError, ConfigError, InputError
 from ..model import Result
 from ..options import JobOptions, algorithms, embargo_seconds
 from ..version import __version__
@@ -47,7 +46,7 @@ def make_package(given: Mapping[str, Any]) -> int:
     if as_json:
         output.emit_json(result.as_dict())
     else:
-        output.emit(bytes(result.path) + b"\n" if sys.platform != "win32" else str(result.path))
+        output.emit(bytes(result.path))
         if sys.stderr.isatty() and not given["quiet"]:
             output.tell(summary(result, seconds))
     return 0
@@ -130,12 +129,24 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
         max_wait=given["max_wait"],
         config=_path(given["config"]),
     )
+    hint = "bic --help"
+    kind = None
     try:
-        options.check()
+        if options.source:
+            kind = config.load(options.config).instance(options.source).pipeline
+    except ConfigError:
+        raise
     except InputError as err:
         faults.append(err.message)
+        hint = err.hint
+    try:
+        options.check(kind)
+    except InputError as err:
+        faults += err.message.split("\n")
+    if len(faults) > 1:
+        raise InputError("\n- ".join(["Several things are wrong:", *faults]), hint=hint)
     if faults:
-        raise InputError("\n".join(faults), hint="bic --help")
+        raise InputError(faults[0], hint=hint)
     if not given["token_file"]:
         return options
     from dataclasses import replace
@@ -181,6 +192,3 @@ def summary(result: Result, seconds: float) -> str:
         f" in {seconds:.1f} s\n"
         + (f"{told}: see data/meta/sip.json" if told else "nothing left out, nothing renamed")
     )
-
-
-__all__ = ["CONFIG_VARIABLE", "job_options", "make_package", "summary"]

@@ -33,9 +33,9 @@ def sources(file: str | None, as_json: bool) -> None:
         return
     output.emit("\n".join(_text(one) for one in known.instances.values()))
     output.tell(
-        f"\nyour own servers: {used}"
+        f"your own servers: {used}"
         if used
-        else f"\nyour own servers: {config.default_file()}"
+        else f"your own servers: {config.default_file()}"
         " (not there; --config and BIC_CONFIG name another)"
     )
 

@@ -6,6 +6,11 @@ import re
 from dataclasses import dataclass, field
 from threading import Lock
 
+KINDS = frozenset(
+    "status reset cut stall slow-first-byte wrong-bytes longer redirect html json-shape not-json"
+    " empty gzip firewall endless".split()
+)
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -28,6 +33,10 @@ class Fault:
     location: str = ""
     retry_after: str | None = None
     body: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"no fault of kind {self.kind!r}")
 
 
 @dataclass

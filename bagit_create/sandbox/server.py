@@ -79,7 +79,7 @@ class Server:
         self.ended = ended
         self._http = _Http(("127.0.0.1", port), handler)
         self.port: int = self._http.server_address[1]
-        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self._thread = Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
