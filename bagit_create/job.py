@@ -1,31 +1,26 @@
-"""One job, step by step: ask, harvest, fetch, read back, build, check, publish."""
+"""One job: what is meant, who is asked, and a staging folder that never outlives its use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from . import config, credentials, log, paths, pipelines, provenance, sip, transfer, validation
-from .checksums import known
+from . import config, credentials, log, paths, pipelines
+from .assembly import NAMED_AT_MOST, Assembly
 from .client import Client
 from .config import Instance
 from .credentials import Secret
-from .errors import BicError, InputError, Interrupted, InvalidSip
-from .model import Events, Fetched, FileEntry, Placed, Record, Result, Silent
+from .errors import BicError, InputError, Interrupted
+from .model import Events, FileEntry, Placed, Record, Result, Silent
 from .options import JobOptions
 from .sip.disk import cannot_write, check_space, check_target
-from .sip.staging import Staging, now
+from .sip.staging import Staging
 
 SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
 PLACEHOLDER = ".keep"
 """The empty file that keeps an empty folder, as RFC 8493 section 2.1.3 suggests."""
-NAMED_AT_MOST = 20
-"""Files that a warning names one by one; sip.json and the result have all."""
 COLUMN = 50
-PATH_COLUMN = 100
-"""Characters in which CERN's platform keeps source and recid, and the package's path."""
+"""Characters in which CERN's platform keeps source and recid."""
 
 
 class Job:
@@ -124,7 +119,8 @@ class Job:
         staging = Staging(options.target, options.workdir, record.source, record.recid, identity)
         try:
             self._log.write_to(staging.log_file)
-            result = self._stage(staging, record, placed, placeholders, renamed, client)
+            assembly = Assembly(options, self._events, self._log, staging, client)
+            result = assembly.run(record, placed, placeholders, renamed)
             staging.discard()
             return result
         except (BicError, KeyboardInterrupt) as err:
@@ -154,172 +150,6 @@ class Job:
         if isinstance(err, BicError) and not err.hint:
             err.hint = "run the same command again; what is finished is not fetched again"
 
-    def _stage(
-        self,
-        staging: Staging,
-        record: Record,
-        placed: tuple[Placed, ...],
-        placeholders: tuple[str, ...],
-        renamed: tuple[tuple[str, str], ...],
-        client: Client | None,
-    ) -> Result:
-        options = self._options
-        finished = {} if client is None or options.light else staging.finished()
-        staging.keep_only(set(finished))
-        fetched, absent = self._obtain(staging, placed, client, finished)
-        steps = [self._read_back(staging, fetched)]
-        if renamed:
-            pairs = [{"from": old, "to": new} for old, new in renamed]
-            steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
-        for note in record.notes:
-            steps.append(sip.step("note", now(), note))
-        self._events.phase("write")
-        name, timestamp = staging.reserve(record.source, record.recid, now())
-        if len(str(options.target / name)) > PATH_COLUMN:
-            log.warning(f"the package's path is longer than {PATH_COLUMN} characters")
-        log.info(f"writing {name}")
-        warnings = tuple(self._log.warnings)
-        self._log.close()
-        built = sip.build(
-            staging.bag,
-            sip.Contents(
-                record=record,
-                fetched=fetched,
-                absent=absent,
-                renamed=renamed,
-                params=provenance.params(options, record, timestamp),
-                steps=tuple(steps),
-                timestamp=timestamp,
-                light=options.light,
-                algorithms=options.algorithms,
-                bagit_version=options.bagit_version,
-                alternate_uri=options.alternate_uri,
-                usr_meta=provenance.usr_meta(options),
-                author=options.author,
-                placeholders=placeholders,
-            ),
-            staging.log_file,
-        )
-        verified = {one.placed.bagpath: one.size for one in fetched if one.downloaded}
-        report = validation.validate(staging.bag, verified=verified, jobs=options.jobs)
-        faults = [str(one) for one in report.findings if one.level == "error"]
-        if faults or report.verdict != (
-            "incomplete" if absent or self._hashed(fetched) else "valid"
-        ):
-            raise InvalidSip("The package that was written does not validate.", findings=faults)
-        return Result(
-            path=staging.publish(name),
-            timestamp=timestamp,
-            source=record.source,
-            recid=record.recid,
-            light=options.light,
-            files=len(record.files),
-            bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
-            verified=options.verify,
-            skipped=(*record.skipped, *built.skipped),
-            without_checksum=built.without_checksum,
-            renamed=renamed,
-            warnings=warnings,
-            algorithms=built.algorithms,
-        )
-
-    def _obtain(
-        self,
-        staging: Staging,
-        placed: tuple[Placed, ...],
-        client: Client | None,
-        finished: dict[str, dict[str, Any]],
-    ) -> tuple[tuple[Fetched, ...], tuple[Placed, ...]]:
-        """Fetch all files; for a light bag, learn what can be learnt without keeping any."""
-        options = self._options
-        self._events.phase("fetch")
-        if not options.light:
-            fetched = transfer.fetch(
-                placed,
-                staging.bag,
-                client=client,
-                algorithms=options.algorithms,
-                jobs=options.jobs,
-                events=self._events,
-                parts=staging.parts,
-                finished=finished,
-                finish=staging.finish,
-            )
-            return fetched, ()
-        placed = transfer.look_ahead(placed, client, options.jobs)
-        unknown = [
-            item
-            for item in placed
-            if client is None
-            or (options.hash_missing and not any(map(known, item.entry.checksums)))
-        ]
-        fetched = transfer.fetch(
-            unknown,
-            staging.bag,
-            client=client,
-            algorithms=options.algorithms,
-            jobs=options.jobs,
-            events=self._events,
-        )
-        hashed = {one.placed.bagpath for one in fetched}
-        absent = tuple(item for item in placed if item.bagpath not in hashed)
-        _name_unknown([one for one in absent if not any(map(known, one.entry.checksums))])
-        return fetched, absent
-
-    @staticmethod
-    def _hashed(fetched: tuple[Fetched, ...]) -> bool:
-        return any(not one.downloaded for one in fetched)
-
-    def _read_back(self, staging: Staging, fetched: tuple[Fetched, ...]) -> dict[str, Any]:
-        """Verify the payload from disk, and say so for the audit trail."""
-        written = [one for one in fetched if one.downloaded]
-        facts: dict[str, Any] = {
-            "files": len(written),
-            "compared_with_upstream": sum(
-                any(map(known, one.placed.entry.checksums)) for one in fetched
-            ),
-        }
-        if self._options.light:
-            return sip.step(
-                "fixity_check",
-                now(),
-                "light bag: no payload to read back; what was hashed here was read once",
-                outcome="skipped",
-                hashed=len(fetched),
-                **facts,
-            )
-        if not self._options.verify:
-            return sip.step(
-                "fixity_check",
-                now(),
-                "not read back from disk (--no-verify)",
-                outcome="skipped",
-                **facts,
-            )
-        self._events.phase("verify")
-        self._events.started(len(written), sum(one.size for one in written))
-        algorithm = validation.read_back(
-            staging.bag, written, self._options.jobs, self._events.advanced
-        )
-        return sip.step(
-            "fixity_check",
-            now(),
-            "every file read back from disk and compared with the digest of what arrived",
-            algorithm=algorithm,
-            outcome="pass",
-            **facts,
-        )
-
-
-def _name_unknown(files: list[Placed]) -> None:
-    """Warn of files that nothing can verify once they are fetched."""
-    for one in files[:NAMED_AT_MOST]:
-        log.warning(
-            f"no checksum is known of {one.entry.name}: no manifest lists it (--hash-missing helps)"
-        )
-    if len(files) > NAMED_AT_MOST:
-        log.warning(f"no checksum is known of {len(files) - NAMED_AT_MOST} more files")
-
 
 def _share(url: str | None) -> tuple[str, Secret] | None:
     """The parameter of a share link in the address the user gave, and its value."""
@@ -334,12 +164,3 @@ def _credential_hint(instance: Instance) -> str:
         return ""
     variable = credentials.variable_for(instance.name)
     return f"{instance.credential}, from {instance.credential_help}; give it in {variable}"
-
-
-def _sum(sizes: Iterable[int | None]) -> int | None:
-    total = 0
-    for size in sizes:
-        if size is None:
-            return None
-        total += size
-    return total

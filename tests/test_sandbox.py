@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bagit_create.sandbox import Fault, Sandbox
-from bagit_create.sandbox.rdm import Storage
+from bagit_create.sandbox.storage import Storage
 
 OPEN = "/api/records/7000001"
 REPORT = f"{OPEN}/files/report.pdf/content"

@@ -30,7 +30,8 @@ InvenioRDM (every server of the kind)
 from __future__ import annotations
 
 from .content import Content
-from .rdm import File, Invenio, Record
+from .rdm import Invenio
+from .shapes import File, Record
 
 PLAIN = {
     "data/run 1/hits#1.csv": b"1,2,3",

@@ -52,6 +52,7 @@ def build(bag: Path, contents: Contents, log_file: Path) -> Built:
         "bagit.txt": baginfo.declaration(contents.bagit_version),
         "bag-info.txt": baginfo.bag_info(contents, *oxum),
     }
+    lines: list[str] = []
     if contents.light:
         promised = [one.placed for one in contents.fetched if not one.downloaded]
         lines = fetchtxt.lines((*promised, *absent), contents)
@@ -64,6 +65,7 @@ def build(bag: Path, contents: Contents, log_file: Path) -> Built:
     return Built(
         payload_bytes=payload_bytes,
         payload_files=files,
+        promised=len(lines),
         without_checksum=tuple(
             one.bagpath for one in absent if not manifests.usable(one.entry.checksums)
         ),

@@ -53,12 +53,14 @@ class Built:
     """What a build made.
 
     ``payload_bytes`` counts the complete payload, None if a size is unknown.
+    ``promised`` is the number of lines of fetch.txt.
     ``without_checksum`` are bag paths that stand in no manifest; ``algorithms`` those of the
     payload manifests written; ``skipped`` what had to be left out of fetch.txt.
     """
 
     payload_bytes: int | None
     payload_files: int
+    promised: int
     without_checksum: tuple[str, ...]
     algorithms: tuple[str, ...]
     skipped: tuple[Skipped, ...]

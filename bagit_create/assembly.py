@@ -1,0 +1,206 @@
+"""From a harvested record to a published package, inside the staging folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import log, provenance, sip, transfer, validation
+from .checksums import known
+from .client import Client
+from .errors import InvalidSip
+from .model import Events, Fetched, Placed, Record, Result
+from .options import JobOptions
+from .sip.staging import Staging, now
+
+NAMED_AT_MOST = 20
+"""Files that a warning names one by one; sip.json and the result have all."""
+PATH_COLUMN = 100
+"""Characters in which CERN's platform keeps the path of a package."""
+
+
+class Assembly:
+    """One package in the making; call :meth:`run` once."""
+
+    def __init__(
+        self,
+        options: JobOptions,
+        events: Events,
+        own: log.JobLog,
+        staging: Staging,
+        client: Client | None,
+    ) -> None:
+        self._options = options
+        self._events = events
+        self._log = own
+        self._staging = staging
+        self._client = client
+
+    def run(
+        self,
+        record: Record,
+        placed: tuple[Placed, ...],
+        placeholders: tuple[str, ...],
+        renamed: tuple[tuple[str, str], ...],
+    ) -> Result:
+        """Fetch, read back, build, check, publish.
+
+        :param placed: the record's files with their bag paths.
+        :param placeholders: bag paths of files that keep empty folders.
+        :param renamed: (upstream's name, bag path) of those that changed.
+        :raises BicError: the package is not published then.
+        """
+        options, staging = self._options, self._staging
+        finished = {} if self._client is None or options.light else staging.finished()
+        staging.keep_only(set(finished))
+        fetched, absent = self._obtain(placed, finished)
+        steps = [self._read_back(fetched)]
+        if renamed:
+            pairs = [{"from": old, "to": new} for old, new in renamed]
+            steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
+        for note in record.notes:
+            steps.append(sip.step("note", now(), note))
+        self._events.phase("write")
+        name, timestamp = staging.reserve(record.source, record.recid, now())
+        if len(str(options.target / name)) > PATH_COLUMN:
+            log.warning(f"the package's path is longer than {PATH_COLUMN} characters")
+        log.info(f"writing {name}")
+        self._log.close()
+        built = sip.build(
+            staging.bag,
+            sip.Contents(
+                record=record,
+                fetched=fetched,
+                absent=absent,
+                renamed=renamed,
+                params=provenance.params(options, record, timestamp),
+                steps=tuple(steps),
+                timestamp=timestamp,
+                light=options.light,
+                algorithms=options.algorithms,
+                bagit_version=options.bagit_version,
+                alternate_uri=options.alternate_uri,
+                usr_meta=provenance.usr_meta(options),
+                author=options.author,
+                placeholders=placeholders,
+            ),
+            staging.log_file,
+        )
+        verified = {one.placed.bagpath: one.size for one in fetched if one.downloaded}
+        report = validation.validate(staging.bag, verified=verified, jobs=options.jobs)
+        faults = [str(one) for one in report.findings if one.level == "error"]
+        if faults or report.verdict != ("incomplete" if built.promised else "valid"):
+            raise InvalidSip("The package that was written does not validate.", findings=faults)
+        return Result(
+            path=staging.publish(name),
+            timestamp=timestamp,
+            source=record.source,
+            recid=record.recid,
+            light=options.light,
+            files=len(record.files),
+            bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
+            verified=options.verify,
+            skipped=(*record.skipped, *built.skipped),
+            without_checksum=built.without_checksum,
+            renamed=renamed,
+            warnings=tuple(self._log.warnings),
+            algorithms=built.algorithms,
+        )
+
+    def _obtain(
+        self, placed: tuple[Placed, ...], finished: dict[str, dict[str, Any]]
+    ) -> tuple[tuple[Fetched, ...], tuple[Placed, ...]]:
+        """Fetch all files; for a light bag, learn what can be learnt without keeping any."""
+        options, staging, client = self._options, self._staging, self._client
+        self._events.phase("fetch")
+        if not options.light:
+            fetched = transfer.fetch(
+                placed,
+                staging.bag,
+                client=client,
+                algorithms=options.algorithms,
+                jobs=options.jobs,
+                events=self._events,
+                parts=staging.parts,
+                finished=finished,
+                finish=staging.finish,
+            )
+            return fetched, ()
+        placed = transfer.look_ahead(placed, client, options.jobs)
+        unknown = [
+            item
+            for item in placed
+            if client is None
+            or (options.hash_missing and not any(map(known, item.entry.checksums)))
+        ]
+        fetched = transfer.fetch(
+            unknown,
+            staging.bag,
+            client=client,
+            algorithms=options.algorithms,
+            jobs=options.jobs,
+            events=self._events,
+        )
+        hashed = {one.placed.bagpath for one in fetched}
+        absent = tuple(item for item in placed if item.bagpath not in hashed)
+        _name_unknown([one for one in absent if not any(map(known, one.entry.checksums))])
+        return fetched, absent
+
+    def _read_back(self, fetched: tuple[Fetched, ...]) -> dict[str, Any]:
+        """Verify the payload from disk, and say so for the audit trail."""
+        written = [one for one in fetched if one.downloaded]
+        facts: dict[str, Any] = {
+            "files": len(written),
+            "compared_with_upstream": sum(
+                any(map(known, one.placed.entry.checksums)) for one in fetched
+            ),
+        }
+        if self._options.light:
+            return sip.step(
+                "fixity_check",
+                now(),
+                "light bag: no payload to read back; what was hashed here was read once",
+                outcome="skipped",
+                hashed=len(fetched),
+                **facts,
+            )
+        if not self._options.verify:
+            return sip.step(
+                "fixity_check",
+                now(),
+                "not read back from disk (--no-verify)",
+                outcome="skipped",
+                **facts,
+            )
+        self._events.phase("verify")
+        self._events.started(len(written), sum(one.size for one in written))
+        algorithm = validation.read_back(
+            self._staging.bag, written, self._options.jobs, self._events.advanced
+        )
+        return sip.step(
+            "fixity_check",
+            now(),
+            "every file read back from disk and compared with the digest of what arrived",
+            algorithm=algorithm,
+            outcome="pass",
+            **facts,
+        )
+
+
+def _name_unknown(files: list[Placed]) -> None:
+    """Warn of files that nothing can verify once they are fetched."""
+    for one in files[:NAMED_AT_MOST]:
+        log.warning(
+            f"no checksum is known of {one.entry.name}: no manifest lists it (--hash-missing helps)"
+        )
+    if len(files) > NAMED_AT_MOST:
+        log.warning(f"no checksum is known of {len(files) - NAMED_AT_MOST} more files")
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total
