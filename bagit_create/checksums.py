@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -20,6 +22,30 @@ from typing import Protocol
 
 from .errors import InputError, UpstreamError
 from .model import Checksum
+
+BLOCK = 512 * 1024
+"""Bytes read at a time: below 64 KiB the calls cost more than the bytes."""
+
+
+class _Buffers(threading.local):
+    """One buffer a thread: a fresh one for every read costs more than filling it."""
+
+    def __init__(self) -> None:
+        self.block = memoryview(bytearray(BLOCK))
+
+
+_buffers = _Buffers()
+
+
+def read_block(descriptor: int) -> memoryview:
+    """Read up to :data:`BLOCK` bytes; empty at the end.
+
+    What is returned changes with the next call in the same thread.
+
+    :raises OSError: if the file cannot be read.
+    """
+    block = _buffers.block
+    return block[: os.readv(descriptor, (block,))]
 
 
 class Hasher(Protocol):
@@ -53,9 +79,6 @@ _CONSTRUCTORS: dict[str, Callable[[], Hasher]] = {
     name: partial(getattr(hashlib, _HASHLIB_NAME.get(name, name)), usedforsecurity=False)
     for name in MANIFEST_ALGORITHMS
 }
-
-BLOCK = 512 * 1024
-"""Bytes read at a time: below 64 KiB the calls cost more than the bytes."""
 
 
 class _Adler32:
@@ -139,9 +162,10 @@ class ParallelDigests(Digests):
             self._threads.append(thread)
 
     def update(self, block: bytes | memoryview) -> None:
-        """Hand the next block to every thread; ``block`` must not change afterwards."""
+        """Hand a copy of the next block to every thread."""
+        kept = bytes(block)
         for queue in self._queues:
-            queue.put(bytes(block))
+            queue.put(kept)
 
     def checksums(self) -> tuple[Checksum, ...]:
         """The digests, once every thread has seen all blocks."""

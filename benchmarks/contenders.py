@@ -71,7 +71,8 @@ def peer(kind: str, source: Path, out: Path) -> None:
     sys.path[:] = [place for place in sys.path if not os.path.isdir(f"{place}/benchmarks")]
     import bagit_create
 
-    common = {"loglevel": 40, "target": str(out), "workdir": str(out)}
+    (out / "work").mkdir()
+    common = {"loglevel": 40, "target": str(out / "made"), "workdir": str(out / "work")}
     if kind == "local":
         result = bagit_create.main.process(
             recid=None, source="local", source_path=str(source), author="bench", **common

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
-from ..checksums import BLOCK, Digests, ParallelDigests
+from ..checksums import BLOCK, Digests, ParallelDigests, read_block
 from ..errors import Interrupted, TransferError
 from ..model import Checksum, FileEntry
 
@@ -79,9 +79,9 @@ def copy(
             digests.close()
 
 
-def _read(source: int, entry: FileEntry) -> bytes:
+def _read(source: int, entry: FileEntry) -> memoryview:
     try:
-        return os.read(source, BLOCK)
+        return read_block(source)
     except OSError as err:
         raise _unreadable(entry, err) from err
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests
+from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, read_block
 from ..errors import InvalidSip
 from ..model import Checksum, Fetched
 
@@ -84,7 +84,7 @@ def digest(
     size = 0
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        while block := os.read(source, BLOCK):
+        while block := read_block(source):
             digests.update(block)
             size += len(block)
             if on_bytes is not None:
