@@ -48,9 +48,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "validation": GROUND | {"checksums", "paths", "urls"},
     # where all of it meets
     "provenance": {"model", "options", "urls", "version"},
+    "assembly": GROUND
+    | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "job": GROUND
-    | {"checksums", "client", "config", "credentials", "options", "paths", "pipelines"}
-    | {"provenance", "sip", "transfer", "validation"},
+    | {"assembly", "client", "config", "credentials", "options", "paths", "pipelines", "sip"},
     "main": GROUND | {"credentials", "job", "options"},
     # the terminal
     "console": GROUND,

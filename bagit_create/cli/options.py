@@ -144,7 +144,7 @@ _ALL: tuple[Decorator, ...] = (
         metavar="TIME",
         help="Becomes 'embargo_timestamp' in sip.json: Unix seconds, or an ISO date (UTC).",
     ),
-    _notes("-cm", "--comment", metavar="TEXT", help="Becomes 'description' in sip.json."),
+    _notes("-cm", "--comment", metavar="TEXT", help="Becomes 'comment' in sip.json."),
     _local(
         "-sp",
         "--source-path",
