@@ -173,7 +173,7 @@ class Assembly:
                 **facts,
             )
         self._events.phase("verify")
-        self._events.started(len(written), sum(one.size for one in written))
+        self._events.started(0, sum(one.size for one in written))
         algorithm = validation.read_back(
             self._staging.bag, written, self._options.jobs, self._events.advanced
         )

@@ -30,6 +30,7 @@ class Job:
         self._options = options
         self._events = events or Silent()
         self._log = own
+        self._next = ""
         for secret in (options.token, options.invcookie):
             self._log.hide(secret.value if secret else "")
 
@@ -47,7 +48,7 @@ class Job:
             self._remark_on(record)
             return self._package(record, client)
         except KeyboardInterrupt as err:
-            raise Interrupted("Interrupted.") from err
+            raise Interrupted("Interrupted.", hint=self._next) from err
         finally:
             if client is not None:
                 client.close()
@@ -147,8 +148,9 @@ class Job:
             return
         staging.keep()
         log.info(f"finished files are kept in {staging.root}")
+        self._next = "run the same command again; what is finished is not fetched again"
         if isinstance(err, BicError) and not err.hint:
-            err.hint = "run the same command again; what is finished is not fetched again"
+            err.hint = self._next
 
 
 def _share(url: str | None) -> tuple[str, Secret] | None:

@@ -225,7 +225,7 @@ class Events(Protocol):
         """A step begins: ``"harvest"``, ``"fetch"``, ``"verify"`` or ``"write"``."""
 
     def started(self, files: int, size: int | None) -> None:
-        """So many files, and bytes if known, are to be moved in this phase."""
+        """So many files (0: they are not counted), and bytes if known, are to be moved."""
 
     def advanced(self, count: int) -> None:
         """``count`` more bytes were moved."""

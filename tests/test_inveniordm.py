@@ -229,6 +229,27 @@ def test_every_request_names_the_program(harvest: Harvest, sandbox: Sandbox) -> 
     assert "bagit-create/" in agents.pop()
 
 
+def test_auxiliary_media_files_are_named(harvest: Harvest, sandbox: Sandbox) -> None:
+    """What a server derived from a record's files is left out, and said so."""
+    sandbox.add_record("inveniordm", "media-00001", {"a.tif": b"tif"}, media=("a.ptif",))
+
+    [skipped] = harvest("media-00001", "inveniordm")["skipped"]
+
+    assert ("a.ptif", "auxiliary media file, derived by the server") == tuple(skipped.values())
+
+
+def test_a_list_shorter_than_the_record_says_is_no_success(
+    harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Files that a list lost would be missing from the package without a word."""
+    sandbox.fault(LISTING, Fault("html", body=b'{"enabled": true, "entries": []}'))
+
+    result = harvest(7000001)
+
+    assert 4 == result["exit_code"]
+    assert "the record counts 4 files" in result["where"]
+
+
 def test_a_light_bag_fetches_no_file(harvest: Harvest, sandbox: Sandbox) -> None:
     """fetch.txt lists every file with its size; nothing of the payload was asked for."""
     result = harvest(7000001, dry_run=True)

@@ -8,6 +8,7 @@ its ``/files`` does not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -49,6 +50,7 @@ class InvenioRDM:
             counted = self._counted(body)
             if counted is not None and counted > len(files) + len(skipped):
                 raise ValueError(f"{len(files)} entries, but the record counts {counted} files")
+            skipped += tuple(_media(body))
         return Record(
             source=self._instance.name,
             recid=final,
@@ -192,6 +194,14 @@ class InvenioRDM:
                 continue
             entries.append(entry(item, item["links"]["content"]))
         return tuple(entries), tuple(skipped)
+
+
+def _media(body: dict[str, Any]) -> Iterator[Skipped]:
+    """The auxiliary files (thumbnails, tiles) that a server makes from a record's own files."""
+    media = body.get("media_files")
+    if isinstance(media, dict) and media.get("enabled"):
+        for key in media.get("entries") or ("(not listed)",):
+            yield Skipped(str(key), "auxiliary media file, derived by the server")
 
 
 def entry(item: dict[str, Any], url: Any) -> FileEntry:

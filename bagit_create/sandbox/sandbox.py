@@ -13,7 +13,13 @@ from .server import Seen, Server
 from .shapes import File, Record
 from .storage import Storage
 
-SOURCES = ("zenodo", "inveniordm", "cds-rdm", "cds-rdm-sandbox")
+SOURCES = {
+    "zenodo": "zenodo.org",
+    "inveniordm": "inveniordm.web.cern.ch",
+    "cds-rdm": "repository.cern",
+    "cds-rdm-sandbox": "sandbox-cds-rdm.web.cern.ch",
+}
+"""The sources, and whose part they play."""
 
 
 class Sandbox:
@@ -77,8 +83,8 @@ class Sandbox:
     def config_text(self) -> str:
         """The file for ``bic --config`` that points the sources here."""
         return "\n".join(
-            f'[{name}]\nbase_url = "{self.url(name)}"\nhosts = ["{self.url(name)[7:]}"]\n'
-            for name in SOURCES
+            f'[{name}]\nbase_url = "{self.url(name)}"\nhosts = ["{self.url(name)[7:]}", "{host}"]\n'
+            for name, host in SOURCES.items()
         )
 
     def fault(

@@ -42,7 +42,7 @@ class Record:
 
     ``state``: open, metadata-only, restricted (files), embargoed (files), closed (the record
     itself), deleted, hidden (deleted without a tombstone to see), draft. ``shape`` is Zenodo's
-    age: now, no-files-key, old-names (October 2023).
+    age: now, no-files-key, old-names (October 2023). ``media`` are keys of auxiliary files.
     """
 
     recid: str
@@ -52,6 +52,7 @@ class Record:
     parent: str = ""
     shape: str = "now"
     until: str = "2031-01-01"
+    media: tuple[str, ...] = ()
     files: dict[str, File] = field(default_factory=dict)
 
 
@@ -103,6 +104,10 @@ class Shapes:
                 "status": status,
             },
             "files": files,
+            "media_files": {
+                "enabled": bool(record.media),
+                "entries": {k: {} for k in record.media},
+            },
             "metadata": {
                 "title": record.title,
                 "resource_type": {"id": "dataset", "title": {"en": "Dataset"}},
