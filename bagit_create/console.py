@@ -148,7 +148,7 @@ class Display:
     def progress_text(self) -> str:
         """``3 of 17 files, 1.2 of 3.4 GB``, as far as it is known."""
         parts = []
-        if self.all_files is not None:
+        if self.all_files:
             parts.append(f"{self.files} of {self.all_files} files")
         if self.bytes or self.all_bytes:
             total = "" if self.all_bytes is None else f" of {size_text(self.all_bytes)}"

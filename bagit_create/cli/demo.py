@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -85,18 +85,11 @@ def _make_all(scratch: Path, target: Path) -> list[Made]:
         servers = scratch / "sandbox.toml"
         servers.write_text(upstream.config_text(), encoding="utf-8")
         common = JobOptions(target=target, config=servers)
-        jobs = [_but(common, source=name, recid=recid) for name, recid in RECORDS.items()]
-        jobs.append(
-            _but(common, source="local", source_path=folder, author="A person of the demonstration")
-        )
-        jobs.append(_but(common, source=LIGHT[0], recid=LIGHT[1], light=True))
+        jobs = [replace(common, source=name, recid=recid) for name, recid in RECORDS.items()]
+        author = "A person of the demonstration"
+        jobs.append(replace(common, source="local", source_path=folder, author=author))
+        jobs.append(replace(common, source=LIGHT[0], recid=LIGHT[1], light=True))
         return [_judged(run(job)) for job in jobs]
-
-
-def _but(options: JobOptions, **changes: object) -> JobOptions:
-    from dataclasses import replace
-
-    return replace(options, **changes)  # type: ignore[arg-type]
 
 
 def _judged(result: Result) -> Made:
@@ -135,8 +128,8 @@ def _folder(root: Path) -> Path:
 
 
 def _table(made: list[Made]) -> str:
-    rows = [("source", "record", "kind", "files", "size", "verdict", "package")]
-    rows += [one.cells for one in made]  # type: ignore[misc]
+    head = ("source", "record", "kind", "files", "size", "verdict", "package")
+    rows = [head, *(one.cells for one in made)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]])

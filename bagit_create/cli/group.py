@@ -113,7 +113,7 @@ class Bic(click.Group):
         except BrokenPipeError:
             output.hush()
             return 0
-        except Exception as err:
+        except Exception as err:  # a bug is told in one line, and its traceback on request
             return output.tell_bug(err, ctx.params["debug"])
 
     def main(self, *args: Any, **extra: Any) -> Any:

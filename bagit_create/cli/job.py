@@ -37,7 +37,7 @@ def make_package(given: Mapping[str, Any]) -> int:
     except BicError as err:
         output.tell_error(_hidden(str(err), secrets))
         return _failed(err, as_json, secrets)
-    except Exception as err:
+    except Exception as err:  # a bug is told in one line, and its traceback on request
         code = output.tell_bug(err, given["debug"])
         if as_json:
             text = f"Unexpected error, please report it: {type(err).__name__}: {err}"
