@@ -276,6 +276,60 @@ def test_hash_missing_reads_a_file_once_and_keeps_the_digest(harvest: Harvest) -
     assert not list((Path(result["path"]) / "data/content").glob("*.root"))
 
 
+def test_bagit_1_0_promises_only_what_can_be_verified(harvest: Harvest, sandbox: Sandbox) -> None:
+    """A file without a digest cannot stand in fetch.txt; it is left out and named."""
+    from bagit_create.validation import validate
+
+    nothing = harvest(7000010, dry_run=True, bagit_version="1.0")
+    mixed = harvest("sums0-00008", "inveniordm", dry_run=True, bagit_version="1.0")
+    all_md5 = harvest(7000001, dry_run=True, bagit_version="1.0")
+
+    assert ["big.root"] == [one["name"] for one in nothing["skipped"]]
+    assert "valid" == validate(Path(nothing["path"])).verdict
+    assert {"tape.dat"} <= {one["name"] for one in mixed["skipped"]}
+    assert "incomplete" == validate(Path(mixed["path"])).verdict
+    assert ([], ["md5"]) == (all_md5["skipped"], all_md5["algorithms"])
+    for path in (Path(one["path"]) for one in (mixed, all_md5)):
+        listed = [
+            {line.split("  ", 1)[1] for line in one.read_text("utf-8").splitlines()}
+            for one in path.glob("manifest-*.txt")
+        ]
+        assert all(one == listed[0] for one in listed)
+
+
+def test_a_date_in_retry_after_is_understood(harvest: Harvest, sandbox: Sandbox) -> None:
+    """RFC 9110 allows seconds and dates."""
+    past = "Wed, 21 Oct 2015 07:28:00 GMT"
+    far = "Fri, 31 Dec 2100 23:59:59 GMT"
+    sandbox.fault(RECORD, Fault("status", status=503, retry_after=past), times=1)
+    soon = harvest(7000001)
+    sandbox.fault(RECORD, Fault("status", status=503, retry_after=far))
+    never = harvest(7000001)
+
+    assert (0, 7) == (soon["status"], never["exit_code"])
+    assert "2100-12-31" in never["hint"]
+
+
+def test_redirects_end_after_ten(harvest: Harvest, sandbox: Sandbox) -> None:
+    """A server that sends us in circles is an unusable answer."""
+    sandbox.fault(r"/7000001$", Fault("redirect", location="/api/records/7000001"))
+
+    result = harvest(7000001)
+
+    assert 4 == result["exit_code"]
+    assert 11 == len(sandbox.seen)
+
+
+def test_an_unusable_file_does_not_wait_for_the_others(harvest: Harvest, sandbox: Sandbox) -> None:
+    """The first lasting failure ends the run; what has not begun is not asked for."""
+    sandbox.fault(r"/file%20000\.dat/content", Fault("status", status=404))
+
+    result = harvest(7000012, jobs=1)
+
+    assert 8 == result["exit_code"]
+    assert 100 > len([one for one in sandbox.seen if one.path.endswith("/content")])
+
+
 def test_a_collection_an_embargo_and_a_comment_are_kept(harvest: Harvest) -> None:
     """In sip.json's usr-meta, the embargo as an integer."""
     result = harvest(7000001, collection="Toys", embargo="2027-01-01", comment="Für später")
