@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def process(
     *,
     alternate_uri: bool = False,
     invcookie: str | None = None,
-    algorithm: tuple[str, ...] | list[str] = (),
+    algorithm: str | tuple[str, ...] | list[str] = (),
     bagit_version: str = "0.97",
     verify: bool = True,
     hash_missing: bool = False,
@@ -76,6 +77,30 @@ def process(
     try:
         if isinstance(loglevel, bool) or loglevel not in (None, 0, 1, 2, 3, 10, 20, 30, 40, 50):
             raise InputError("Not a valid log level.", hint="use 0 to 3, or logging.WARNING")
+        _check_types(
+            {
+                "recid": (recid, (str, int)),
+                "target": (target, (str, os.PathLike)),
+                "source_path": (source_path, (str, os.PathLike)),
+                "source_base_path": (source_base_path, (str, os.PathLike)),
+                "workdir": (workdir, (str, os.PathLike)),
+                "config": (config, (str, os.PathLike)),
+                "algorithm": (algorithm, (str, tuple, list)),
+                "jobs": (jobs, (int,)),
+                "retries": (retries, (int,)),
+                "timeout": (timeout, (int, float)),
+                "max_wait": (max_wait, (int, float)),
+                "source": (source, (str,)),
+                "author": (author, (str,)),
+                "url": (url, (str,)),
+                "token": (token, (str,)),
+                "invcookie": (invcookie, (str,)),
+                "cert": (cert, (str,)),
+                "bd_ssh_host": (bd_ssh_host, (str,)),
+                "collection": (collection, (str,)),
+                "comment": (comment, (str,)),
+            }
+        )
         given: dict[str, Any] = {
             "jobs": jobs,
             "timeout": timeout,
@@ -102,7 +127,7 @@ def process(
             collection=collection,
             embargo=embargo_seconds(embargo),
             comment=comment,
-            algorithms=algorithms(tuple(algorithm)),
+            algorithms=algorithms((algorithm,) if isinstance(algorithm, str) else tuple(algorithm)),
             bagit_version=bagit_version,
             verify=verify,
             hash_missing=hash_missing,
@@ -118,6 +143,20 @@ def process(
     except Exception as err:  # a bug of ours must not end a worker that harvests many records
         logging.getLogger(__name__).exception("unexpected error")
         return failure(BicError(f"Unexpected error, please report it: {type(err).__name__}: {err}"))
+
+
+def _check_types(given: dict[str, tuple[Any, tuple[type, ...]]]) -> None:
+    """Refuse values that no caller can mean, all in one message.
+
+    :param given: by name the value and the types it may have; None always may be.
+    """
+    faults = [
+        f"{name} is {type(value).__name__}, not {' or '.join(one.__name__ for one in types)}."
+        for name, (value, types) in given.items()
+        if value is not None and (isinstance(value, bool) or not isinstance(value, types))
+    ]
+    if faults:
+        raise InputError("\n".join(faults))
 
 
 def failure(err: BicError) -> dict[str, Any]:

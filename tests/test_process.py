@@ -212,6 +212,29 @@ def test_bad_input_is_explained(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"recid": b"7"},
+        {"recid": True},
+        {"source": 5},
+        {"url": 7},
+        {"target": 5},
+        {"token": 5},
+        {"jobs": "x"},
+        {"author": 5},
+        {"collection": ["x"]},
+        {"bagit_version": 1.0},
+        {"embargo": []},
+    ],
+)
+def test_a_value_of_another_type_is_bad_input(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    """It is the caller's mistake and is called so; it is no bug of ours."""
+    result = process(**{"source": "zenodo", "recid": 1, "target": tmp_path / "out", **arguments})
+
+    assert (1, 2) == (result["status"], result["exit_code"])
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """In the forerunner's words."""
     (tmp_path / "source").mkdir()
