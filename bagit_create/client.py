@@ -203,7 +203,7 @@ class Client:
                     resumable=False,
                 ) from err
             except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as err:
-                why = plain(err)
+                why = log.redact(plain(err))
                 if attempt >= self._retries:
                     raise Unreachable(
                         f"{what} failed: {urlsplit(url).hostname} cannot be reached.",

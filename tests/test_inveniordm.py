@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +179,26 @@ def test_a_token_never_reaches_another_host(harvest: Harvest, sandbox: Sandbox) 
     for path in Path(result["path"]).rglob("*"):
         if path.is_file():
             assert b"canary" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("fault", [None, Fault("reset"), Fault("status", status=500)], ids=str)
+def test_a_secret_stands_in_no_output(
+    sandbox: Sandbox, config_file: Path, tmp_path: Path, fault: Fault | None
+) -> None:
+    """Neither a token nor a share link's secret, in success or failure, however much is told."""
+    if fault is not None:
+        sandbox.fault(r"/content", fault)
+    url = sandbox.url("zenodo") + "/records/7000001?token=canary-link"
+    command = [sys.executable, "-m", "bagit_create", "-vv", "--url", url, "--retries", "1"]
+    command += ["-t", str(tmp_path / "out"), "--config", str(config_file)]
+    environment = {**os.environ, "BIC_TOKEN_ZENODO": "canary-token"}
+
+    done = subprocess.run(command, capture_output=True, env=environment)
+
+    assert (0 if fault is None else 7) == done.returncode
+    assert b"canary" not in done.stdout + done.stderr
+    for path in (tmp_path / "out").rglob("*"):
+        assert path.is_dir() or b"canary" not in path.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ from ..errors import SipError
 from .disk import cannot_write, sync
 
 FOLDER = ".bic-staging"
+STALE_S = 3600
+"""Seconds after which a reserved name belongs to a run that was killed: writing takes less."""
 _held: set[str] = set()
 _held_lock = threading.Lock()
 
@@ -232,6 +234,10 @@ class Staging:
                 os.close(self._handle)
 
     def _tidy(self, parent: Path) -> None:
+        with suppress(OSError), os.scandir(self.target / FOLDER) as entries:
+            for one in entries:  # names that killed runs reserved and never used
+                if one.name.startswith("sip::") and time.time() - one.stat().st_mtime > STALE_S:
+                    os.rmdir(one.path)
         for folder in (parent, self.target / FOLDER):
             with suppress(OSError):  # other runs are staged there
                 folder.rmdir()

@@ -21,6 +21,7 @@ from ..errors import (
     RecordNotFound,
     TransferError,
     Unreachable,
+    UpstreamError,
 )
 from ..model import Checksum, FileEntry
 from ..urls import without_secrets
@@ -102,7 +103,12 @@ class Download:
                         resumable=True,
                     ) from err
                 self._client.wait_before_retry(breaks, f"{self._entry.name} broke off: {err}")
-            except (RecordNotFound, AccessDenied) as err:
+            except UpstreamError as err:
+                if err.http_status == 416 and self.received:  # nothing is left of that version
+                    self._restart()
+                    continue
+                if not isinstance(err, (RecordNotFound, AccessDenied)):
+                    raise
                 raise TransferError(
                     "A file that upstream lists is "
                     + ("refused." if isinstance(err, AccessDenied) else "not there."),
