@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 
 from .errors import AccessDenied, BicError, RecordNotFound, Unreachable, UpstreamError
-from .urls import without_secrets
+from .urls import origin, without_secrets
 
 MAX_METADATA_BYTES = 512 * 1024 * 1024
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -105,6 +106,33 @@ def refusal(status: int, what: str, url: str, content: bytes, access_hint: str) 
         http_status=status,
         hint=page,
     )
+
+
+def check_redirect(
+    before: str, after: str, what: str, own_hosts: set[str], access_hint: str
+) -> None:
+    """Judge a redirect before it is followed.
+
+    Files may lie anywhere that http or https reaches; metadata only on the source's own hosts.
+
+    :raises AccessDenied: if it leads to a login page.
+    :raises UpstreamError: if it leads to another scheme, from https to http, or to another site.
+    """
+    where = f"{without_secrets(before)} to {without_secrets(after)}"
+    scheme, host, _ = origin(after)
+    if scheme not in ("http", "https") or (scheme == "http" and origin(before)[0] == "https"):
+        raise UpstreamError(f"{what} was redirected to an unsafe address.", where=where)
+    if "/login" in urlsplit(after).path:
+        raise AccessDenied(
+            f"{what} was refused: access denied, a login is asked for.",
+            where=where,
+            hint=access_hint,
+        )
+    if what != "File request" and host not in own_hosts:
+        raise UpstreamError(
+            f"{what} was redirected to another site. Try to harvest the redirected source.",
+            where=where,
+        )
 
 
 def whole(

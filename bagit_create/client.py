@@ -26,13 +26,14 @@ from .answers import (
     Answer,
     BrokenBody,
     Stream,
+    check_redirect,
     plain,
     refusal,
     retry_after,
     whole,
 )
 from .credentials import Secret
-from .errors import AccessDenied, Interrupted, Unreachable, UpstreamError
+from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .urls import clean, origin, with_parameter, without_secrets
 from .version import get_version
@@ -236,28 +237,11 @@ class Client:
             location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
             response.close()
             following = clean(urljoin(target, location))
-            self._check_redirect(target, following, what)
+            check_redirect(target, following, what, self._own_hosts, self.access_hint())
             target = following
         raise UpstreamError(
             f"{what} was redirected more than {MAX_REDIRECTS} times.", where=without_secrets(url)
         )
-
-    def _check_redirect(self, before: str, after: str, what: str) -> None:
-        where = f"{without_secrets(before)} to {without_secrets(after)}"
-        scheme, host, _ = origin(after)
-        if scheme not in ("http", "https") or (scheme == "http" and origin(before)[0] == "https"):
-            raise UpstreamError(f"{what} was redirected to an unsafe address.", where=where)
-        if "/login" in urlsplit(after).path:
-            raise AccessDenied(
-                f"{what} was refused: access denied, a login is asked for.",
-                where=where,
-                hint=self.access_hint(),
-            )
-        if what != "File request" and host not in self._own_hosts:
-            raise UpstreamError(
-                f"{what} was redirected to another site. Try to harvest the redirected source.",
-                where=where,
-            )
 
     def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}

@@ -15,13 +15,11 @@ from pathlib import Path
 
 from ..checksums import HEX_LENGTH, normalise
 from ..model import Report
-from . import sipjson, tagfiles
+from . import content, sipjson, tagfiles
 from .findings import Findings
-from .readback import digest, each
+from .readback import digest
 
 _MANIFEST = re.compile(r"(tag)?manifest-(.+)\.txt", re.IGNORECASE)
-_WEAK = ("md5", "sha1")
-_NO_PROOF = ("adler32", "crc32")
 
 
 def validate(
@@ -159,7 +157,9 @@ class _Bag:
         missing = self._compare_lists()
         self._check_tags()
         self._check_info(bool(missing))
-        self._hash()
+        content.compare(
+            self._path, self.payload, self._manifests, self._verified, self._jobs, self._found
+        )
         self._near_names()
         return bool(missing)
 
@@ -270,32 +270,6 @@ class _Bag:
         elif len(sizes) == len(absent) and self.oxum != whole:
             level = self._found.warning if self.oxum == here else self._found.error
             level("C48", where, f"Payload-Oxum says {told}, complete are {whole[0]}.{whole[1]}")
-
-    def _hash(self) -> None:
-        """Read each payload file once, for all manifests that list it."""
-        expected: dict[str, list[tuple[str, str, str]]] = {}
-        for manifest in self._manifests:
-            for path, (value, line) in manifest.entries.items():
-                if path in self.payload and self._verified.get(path) != self.payload[path]:
-                    entry = (manifest.algorithm, value, f"{manifest.name}:{line}")
-                    expected.setdefault(path, []).append(entry)
-
-        def check(path: str) -> None:
-            wanted = expected[path]
-            size, actual = digest(f"{self._path}/{path}", [one[0] for one in wanted])
-            if size != self.payload[path]:
-                self._found.error("S23", path, "the size changed during validation")
-            for (algorithm, value, where), computed in zip(wanted, actual, strict=True):
-                if computed.value != value:
-                    text = f"{path}: {algorithm} expected {value}, found {computed.value}"
-                    self._found.error("M03", where, f"{text} ({size} bytes)")
-
-        each(check, expected, lambda path: self.payload[path], self._jobs)
-        names = self.algorithms
-        if names and all(name in _NO_PROOF for name in names):
-            self._found.error("S10", "manifest", f"{', '.join(names)} cannot serve as a checksum")
-        elif names and all(name in (*_WEAK, *_NO_PROOF) for name in names):
-            self._found.information("M35", "manifest", f"only {', '.join(names)}; add sha512")
 
     def _near_names(self) -> None:
         """Names that become one on a disk without case or with another normal form."""
