@@ -35,12 +35,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": {"checksums", "config", "credentials", "errors"},
     # names and addresses
     "paths": GROUND,
+    "tree": GROUND,
     "urls": GROUND,
     # HTTP, and what answers look like
     "answers": GROUND | {"urls"},
     "client": GROUND | {"answers", "credentials", "urls", "version"},
     # a record: never how it is fetched, written, or asked for on a terminal
-    "pipelines": GROUND | {"answers", "checksums", "client", "config", "options", "urls"},
+    "pipelines": GROUND | {"answers", "checksums", "client", "config", "options", "tree", "urls"},
     # bytes: never where they come from by name, nor what becomes of them
     "transfer": GROUND | {"answers", "checksums", "client", "urls"},
     # the package: never a network
