@@ -86,12 +86,9 @@ class _Bag:
         """Those of the payload manifests."""
         return tuple(one.algorithm for one in self._manifests)
 
-    def listed(self) -> dict[str, dict[str, str]]:
-        """Of each algorithm the digests by path, as the payload manifests have them."""
-        return {
-            one.algorithm: {path: value for path, (value, _) in one.entries.items()}
-            for one in self._manifests
-        }
+    def listed(self) -> dict[str, dict[str, tuple[str, int]]]:
+        """Of each algorithm digest and line by path, as the payload manifests have them."""
+        return {one.algorithm: one.entries for one in self._manifests}
 
     # -- structure ------------------------------------------------------------------------------
 

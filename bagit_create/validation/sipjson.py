@@ -16,6 +16,10 @@ SIP_JSON = "data/meta/sip.json"
 _CREDENTIAL = re.compile(r"://[^/]*@|[?&](?:access_token|token|apikey|X-Amz-Signature)=")
 
 
+# Of an entry only this is looked at; the rest need not stay in memory, 100,000 times over.
+_JUDGED = ("origin", "bagpath", "downloaded", "size", "checksum")
+
+
 @dataclass(frozen=True)
 class Bag:
     """What the bag's own check has found out."""
@@ -23,7 +27,7 @@ class Bag:
     path: Path
     payload: Mapping[str, int]
     fetch: Mapping[str, tuple[str, int | None, int]]
-    listed: Mapping[str, Mapping[str, str]]
+    listed: Mapping[str, Mapping[str, tuple[str, int]]]
     oxum: tuple[int, int] | None
     version: str
     algorithms: tuple[str, ...]
@@ -80,6 +84,10 @@ def _read(bag: Bag, found: Findings) -> dict[str, Any] | None:
         if len(made) != len(pairs):
             names = [name for name, _ in pairs]
             repeated.extend(sorted({name for name in names if names.count(name) > 1}))
+        if "filename" in made:
+            return {name: made[name] for name in ("filename", "url") if name in made}
+        if "bagpath" in made:
+            return {name: made[name] for name in _JUDGED if name in made}
         return made
 
     def refuse(name: str) -> None:
@@ -200,7 +208,7 @@ def _check_sums(where: str, entry: Any, path: str, bag: Bag, found: Findings) ->
             continue
         if path == SIP_JSON:
             found.warning("C54", SIP_JSON, "carries a checksum of itself")
-        listed = bag.listed.get(algorithm, {}).get(path)
+        listed, _ = bag.listed.get(algorithm, {}).get(path, (None, 0))
         if listed is not None and listed != value.lower():
             found.error("C24", path, f"{algorithm} in sip.json {value}, in the manifest {listed}")
 
