@@ -144,12 +144,12 @@ class Download:
                 if self._client.stopped:
                     raise Interrupted("The run was ended while files were being fetched.")
                 self.received += len(block)
+                self._advanced(len(block))
                 if limit is not None and self.received > limit:
                     self._wrong_length(f"more than {limit}")
                 if sink >= 0:
                     _write(sink, block)
                 self._digests.update(block)
-                self._advanced(len(block))
         finally:
             if sink >= 0:
                 os.close(sink)
