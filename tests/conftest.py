@@ -34,7 +34,9 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
     """The settings of whoever runs the tests do not count."""
     for name in list(os.environ):
-        if name.startswith(("BIC_", "ZENODO_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("BIC_", "ZENODO_", "SSL_CERT_")) or name.lower().endswith(
+            ("_proxy", "_ca_bundle")
+        ):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
