@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bagit
 import pytest
 
 from bagit_create.main import process
@@ -282,6 +283,14 @@ def test_a_light_bag_fetches_no_file(harvest: Harvest, sandbox: Sandbox) -> None
     assert result["files"] == len(lines)
     assert all(line.split(" ", 2)[1].isdigit() for line in lines)
     assert not any(one.path.endswith("/content") for one in sandbox.seen)
+
+
+def test_a_light_bag_without_files_has_an_empty_fetch_txt(harvest: Harvest) -> None:
+    """CERN's validator looks for the file; there is nothing that it could list."""
+    root = Path(harvest("7000006", dry_run=True)["path"])
+
+    assert b"" == (root / "fetch.txt").read_bytes()
+    assert bagit.Bag(str(root)).is_valid()
 
 
 def test_a_light_bag_learns_by_head_what_the_list_lacks(harvest: Harvest, sandbox: Sandbox) -> None:
