@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from bagit_create.main import process
 from bagit_create.validation import validate
+from bagit_create.validation.readback import digest
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,11 @@ def one_byte(bag: Path) -> None:
     (bag / "data/content/a.txt").write_text("alphA")
 
 
+def data_is_a_file(bag: Path) -> None:
+    shutil.rmtree(bag / "data")
+    (bag / "data").touch()
+
+
 MD5 = "0" * 32
 
 FAULTS = [
@@ -161,6 +168,14 @@ FAULTS = [
     ("M14", append("manifest-md5.txt", f"{MD5}  ~root/x\n")),
     ("M01", append("manifest-md5.txt", f"{MD5}  data/content/none\n")),
     ("M26", append("manifest-md5.txt", "x" * 100_000)),
+    ("M22", append("manifest-md5.txt", f"data/content/a.txt  {MD5}\n")),
+    ("M24", append("manifest-md5.txt", "# made by hand\n")),
+    ("D08", edit("bagit.txt", "Tag-File-Character-Encoding: UTF-8", "BagIt-Version: 0.97")),
+    ("D12", edit("bagit.txt", "UTF-8", "ISO-8859-99")),
+    ("D12", edit("bagit.txt", "UTF-8", "windows-1299")),
+    ("D12", edit("bagit.txt", "UTF-8", "rot13")),
+    ("S03", data_is_a_file),
+    ("I04", edit("bag-info.txt", "Payload-Oxum: ", "Payload-Oxum: \u0661")),
 ]
 
 
@@ -186,6 +201,8 @@ SIP_FAULTS: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("C24", lambda sip: entry(sip, "a.txt").update(checksum=["md5:" + MD5])),
     ("C27", lambda sip: entry(sip, "a.txt").update(size=4)),
     ("C26", lambda sip: entry(sip, "a.txt").update(size=-4)),
+    ("C23", lambda sip: entry(sip, "a.txt").update(checksum=[":abc"])),
+    ("C25", lambda sip: entry(sip, "a.txt").update(checksum=["sha1:" + "0" * 40])),
     ("C29", lambda sip: entry(sip, "a.txt")["origin"].update(url=[3])),
     ("C30", lambda sip: entry(sip, "a.txt")["origin"].update(url="https://u:p@h/x")),
     ("C33", lambda sip: sip.update(sip_creation_timestamp="1")),
@@ -227,6 +244,128 @@ def test_a_sip_json_that_is_no_json_is_named(full: Path, content: bytes) -> None
     assert {"C02"} == ids(full)
 
 
+WEAKER: list[tuple[str, Callable[[Path], Any]]] = [
+    ("I07", append("bag-info.txt", "Bagging-Date: 2026-01-01\n")),
+    ("I08", append("bag-info.txt", "bagging-date: 01/02/2026\n")),
+    ("M23", append("manifest-md5.txt", "\n")),
+    ("F16", append("fetch.txt", "\n")),
+]
+
+
+@pytest.mark.parametrize(("number", "break_it"), WEAKER)
+def test_what_others_will_stumble_over_is_a_warning(
+    full: Path, number: str, break_it: Callable[[Path], Any]
+) -> None:
+    """The package stays valid by the rules of BagIt 0.97."""
+    break_it(full)
+
+    assert number in ids(full, "warning")
+    assert set() == ids(full)
+
+
+SIP_REMARKS: list[tuple[str, str, Callable[[dict[str, Any]], Any]]] = [
+    ("C07", "warning", lambda sip: sip["audit"].append({"timestamp": 1})),
+    ("C13", "warning", lambda sip: sip["audit"][0]["tool"]["params"].update(source="cds")),
+    ("C31", "warning", lambda sip: entry(sip, "dc.xml").update(metadata=False)),
+    ("C32", "information", lambda sip: sip.update({"$schema": "https://h/other"})),
+    ("C33", "warning", lambda sip: sip.update(sip_creation_timestamp=10**11)),
+    ("C45", "information", lambda sip: sip["audit"][0]["tool"]["params"].update(dry_run=True)),
+    ("C28", "warning", lambda sip: entry(sip, "a.txt").update(origin=[])),
+]
+
+
+@pytest.mark.parametrize(("number", "level", "break_it"), SIP_REMARKS)
+def test_an_oddity_of_sip_json_is_remarked(
+    full: Path, number: str, level: str, break_it: Callable[[dict[str, Any]], Any]
+) -> None:
+    """At the level of the catalogue."""
+    path = full / "data/meta/sip.json"
+    document = json.loads(path.read_text("utf-8"))
+    break_it(document)
+    path.write_text(json.dumps(document), "utf-8")
+    (full / "fetch.txt").touch()
+    reseal(full)
+
+    assert number in ids(full, level)
+
+
+def test_an_emptied_file_is_told_from_a_changed_one(full: Path) -> None:
+    """Somebody's disk was full."""
+    (full / "data/content/a.txt").write_bytes(b"")
+    reseal(full)
+
+    assert "C53" in ids(full)
+
+
+def test_a_repeated_key_among_many_is_found_quickly(full: Path) -> None:
+    """Time grows with the size of the file, not with its square."""
+    pairs = ",".join(f'"{number}":0' for number in range(200_000))
+    (full / "data/meta/sip.json").write_text(f'{{{pairs},"0":1}}')
+    reseal(full)
+    begun = time.monotonic()
+
+    assert "C03" in ids(full, "warning")
+    assert 10 > time.monotonic() - begun
+
+
+def test_a_name_stored_decomposed_is_the_same_name(full: Path) -> None:
+    """A Mac writes it so; the file is there, and its bytes are compared."""
+    (full / "data/content/a.txt").rename(full / "data/content/e\u0301.txt")
+    for path in full.glob("manifest-*"):
+        path.write_text(path.read_text("utf-8").replace("/a.txt", "/\u00e9.txt"), "utf-8")
+    rewrite_tags(full)
+
+    report = validate(full, sip=False)
+    assert ("valid", {"M27"}) == (
+        report.verdict,
+        {one.id for one in report.findings if one.level == "warning"},
+    )
+    (full / "data/content/e\u0301.txt").write_text("alphA")
+    assert "M03" in {one.id for one in validate(full, sip=False).findings}
+
+
+def test_an_escape_that_0_97_does_not_have_is_understood(full: Path) -> None:
+    """bagit-python and bagit-java write line breaks so."""
+    (full / "data/content/a.txt").rename(full / "data/content/a\r.txt")
+    for path in full.glob("manifest-*"):
+        path.write_text(path.read_text("utf-8").replace("/a.txt", "/a%0D.txt"), "utf-8")
+    rewrite_tags(full)
+
+    report = validate(full, sip=False)
+    assert ("valid", ["M31", "M31"]) == (
+        report.verdict,
+        [one.id for one in report.findings if one.level == "warning"],
+    )
+
+
+def test_one_unreadable_file_hides_no_other_fault(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a finding like any other."""
+
+    def refuse(path: str, *rest: Any) -> Any:
+        if path.endswith("a.txt"):
+            raise PermissionError(13, "Permission denied", path)
+        return digest(path, *rest)
+
+    monkeypatch.setattr("bagit_create.validation.content.digest", refuse)
+    (full / "data/content/sub/b.txt").write_text("betA")  # comes after the other one
+
+    assert {"S19", "M03"} <= ids(full)
+
+
+def test_a_digest_that_only_sip_json_has_is_compared_too(full: Path) -> None:
+    """No manifest is for sha1 here; the file is read once for all its digests."""
+    path = full / "data/meta/sip.json"
+    document = json.loads(path.read_text("utf-8"))
+    right = hashlib.sha1(b"alpha").hexdigest()
+    for value, expected in ((right, set()), ("0" * 40, {"C25"})):
+        entry(document, "a.txt")["checksum"] = [f"sha1:{value}"]
+        path.write_text(json.dumps(document), "utf-8")
+        reseal(full)
+        assert expected == ids(full)
+
+
 def test_a_plain_bag_is_no_sip(full: Path) -> None:
     """It lacks sip.json; as a bag alone it is valid."""
     (full / "data/meta/sip.json").unlink()
@@ -248,6 +387,7 @@ LIGHT_FAULTS = [
     ("C30", append("fetch.txt", "https://u:p@h/x 3 data/content/y\n")),
     ("C20", edit("fetch.txt", "data/content/a.txt", "data/content/other.txt")),
     ("C48", edit("fetch.txt", " 5 ", " 6 ")),
+    ("F02", append("fetch.txt", "https://h/x \u0663 data/content/x\n")),
 ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .. import log
-from ..checksums import Digests
+from ..checksums import BLOCK, Digests
 from ..model import Placed, Skipped
 from . import baginfo, dublincore, fetchtxt, manifests, sipjson
 from .contents import Built, Contents, Written
@@ -15,20 +15,22 @@ from .contents import Built, Contents, Written
 SIP_JSON = "data/meta/sip.json"
 LOG = "data/meta/bagitcreate.log"
 DC_XML = "data/meta/dc.xml"
+NO_SUM = "upstream gives no checksum that BagIt 1.0 accepts, so fetch.txt cannot list it"
 
 
 def build(bag: Path, contents: Contents, log_file: Path) -> Built:
     """Make a bag of a folder that holds the fetched payload at its bag paths.
 
     :param log_file: becomes ``data/meta/bagitcreate.log``; nothing may write to it any more.
-    :raises OSError: if the disk is full or may not be written.
+    :raises OSError: if the disk is full or may not be written, or if one of these files is there
+        already: payload is never overwritten.
     """
     for folder in ("content", "meta"):
         (bag / "data" / folder).mkdir(parents=True, exist_ok=True)
     algorithms, absent, skipped = _coverage(contents)
     written = list(_documents(bag, contents, algorithms))
-    shutil.copyfile(log_file, bag / LOG)
-    log_entry = _own(bag, LOG, algorithms)
+    with open(log_file, "rb") as source:
+        log_entry = _write(bag, LOG, iter(lambda: source.read(BLOCK), b""), algorithms)
     sip_json = _write(
         bag,
         SIP_JSON,
@@ -54,7 +56,11 @@ def build(bag: Path, contents: Contents, log_file: Path) -> Built:
     }
     lines: list[str] = []
     if contents.light:
-        promised = [one.placed for one in contents.fetched if not one.downloaded]
+        promised = [
+            replace(one.placed, entry=replace(one.placed.entry, size=one.size))
+            for one in contents.fetched
+            if not one.downloaded
+        ]
         lines = fetchtxt.lines((*promised, *absent), contents)
         # Even without a line: CERN's validator takes a light bag for one by this file.
         tags["fetch.txt"] = "".join(sorted(lines, key=lambda line: line.split(" ", 2)[2]))
@@ -82,13 +88,14 @@ def _coverage(
     BagIt 0.97 is content when some manifest lists a file. By 1.0 every manifest lists every file
     (RFC 8493 section 3), so the algorithm is chosen that covers most, and the rest is left out.
     """
-    absent = contents.absent
+    absent, lost = _with_address(contents)
+    skipped = [_left_out(one, "upstream gives no address to fetch it from") for one in lost]
     if not absent:
-        return contents.algorithms, absent, ()
+        return contents.algorithms, (), tuple(skipped)
     known = [{sum_.algorithm for sum_ in manifests.usable(one.entry.checksums)} for one in absent]
     found = [name for name in dict.fromkeys(n for names in known for n in sorted(names))]
     if contents.bagit_version != "1.0":
-        return tuple(dict.fromkeys((*contents.algorithms, *found))), absent, ()
+        return tuple(dict.fromkeys((*contents.algorithms, *found))), absent, tuple(skipped)
     strong = [name for name in found if name not in manifests.NOT_BY_1_0]
     if contents.fetched:  # files hashed here carry only what was chosen and what upstream gave
         strong = [
@@ -97,27 +104,37 @@ def _coverage(
             if all(n in {c.algorithm for c in f.checksums} for f in contents.fetched)
         ]
     if not strong:
-        return contents.algorithms, (), tuple(_unpromised(absent))
+        return contents.algorithms, (), (*skipped, *(_left_out(one, NO_SUM) for one in absent))
     best = max(sum(name in names for names in known) for name in strong)
     chosen = [n for n in strong if sum(n in names for names in known) == best]
     first = chosen[0]
     kept = tuple(one for one, names in zip(absent, known, strict=True) if first in names)
-    lost = [one for one, names in zip(absent, known, strict=True) if first not in names]
+    skipped += [
+        _left_out(one, NO_SUM)
+        for one, names in zip(absent, known, strict=True)
+        if first not in names
+    ]
     full = [n for n in chosen if all(n in _names(one) for one in kept)]
-    return tuple(full), kept, tuple(_unpromised(lost))
+    return tuple(full), kept, tuple(skipped)
+
+
+def _with_address(contents: Contents) -> tuple[tuple[Placed, ...], list[Placed]]:
+    """The absent files that fetch.txt can tell the place of, and the others."""
+    kept: list[Placed] = []
+    lost: list[Placed] = []
+    for one in contents.absent:
+        url, _ = fetchtxt.location(one.entry, contents.alternate_uri)
+        (kept if url else lost).append(one)
+    return tuple(kept), lost
 
 
 def _names(placed: Placed) -> set[str]:
     return {one.algorithm for one in placed.entry.checksums}
 
 
-def _unpromised(lost: list[Placed] | tuple[Placed, ...]) -> Iterator[Skipped]:
-    for one in lost:
-        yield Skipped(
-            one.entry.name,
-            "upstream gives no checksum that BagIt 1.0 accepts, so fetch.txt cannot list it",
-            {"url": one.entry.urls[0] if one.entry.urls else None},
-        )
+def _left_out(one: Placed, reason: str) -> Skipped:
+    url, _ = fetchtxt.location(one.entry, False)
+    return Skipped(one.entry.name, reason, {"url": url or None})
 
 
 def _documents(bag: Path, contents: Contents, algorithms: tuple[str, ...]) -> Iterator[Written]:
@@ -136,7 +153,7 @@ def _documents(bag: Path, contents: Contents, algorithms: tuple[str, ...]) -> It
 def _write(
     bag: Path,
     bagpath: str,
-    blocks: Iterator[bytes] | list[bytes],
+    blocks: Iterable[bytes],
     algorithms: tuple[str, ...],
     is_metadata: bool = False,
     url: str | None = None,
@@ -147,7 +164,7 @@ def _write(
     path.parent.mkdir(parents=True, exist_ok=True)
     digests = Digests(algorithms)
     size = 0
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         for block in blocks:
             file.write(block)
             digests.update(block)
@@ -155,16 +172,9 @@ def _write(
     return Written(bagpath, size, digests.checksums(), is_metadata, url, media_type)
 
 
-def _own(bag: Path, bagpath: str, algorithms: tuple[str, ...]) -> Written:
-    """A file that stands in the bag already."""
-    digests = Digests(algorithms)
-    content = (bag / bagpath).read_bytes()
-    digests.update(content)
-    return Written(bagpath, len(content), digests.checksums(), False)
-
-
 def _put(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8"))
+    with path.open("xb") as file:
+        file.write(text.encode("utf-8"))
 
 
 def _total(absent: tuple[Placed, ...]) -> int | None:

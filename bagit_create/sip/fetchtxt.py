@@ -21,7 +21,7 @@ def lines(absent: Sequence[Placed], contents: Contents) -> list[str]:
         url, alternate = location(one.entry, contents.alternate_uri)
         missing += contents.alternate_uri and not alternate
         size = "-" if one.entry.size is None else one.entry.size
-        made.append(f"{without_secrets(clean(url))} {size} {one.bagpath}\n")
+        made.append(f"{url} {size} {one.bagpath}\n")
     if missing:
         log.warning(f"{missing} files have no alternate address; fetch.txt has their usual one")
     return made
@@ -31,12 +31,24 @@ def location(entry: FileEntry, alternate: bool) -> tuple[str, bool]:
     """The address for fetch.txt, and whether it is the alternate one that was asked for.
 
     The alternate one is the first that is not http or https (CERN Open Data has ``root://``), else
-    the second.
+    the second. The address is ``""`` if upstream gives none that can be written down.
     """
+    urls = [shown for url in entry.urls if (shown := public(url))]
     if alternate:
-        for url in entry.urls:
+        for url in urls:
             if not url.lower().startswith(("http:", "https:")):
                 return url, True
-        if len(entry.urls) > 1:
-            return entry.urls[1], True
-    return entry.urls[0], False
+        if len(urls) > 1:
+            return urls[1], True
+    return urls[0] if urls else "", False
+
+
+def public(url: str) -> str:
+    """The address as an archive may keep it: RFC 3986, without secrets.
+
+    ``""`` if it cannot be taken apart: nobody could fetch from it, and a secret could hide in it.
+    """
+    try:
+        return without_secrets(clean(url))
+    except ValueError:  # "https://[x", or a lone surrogate
+        return ""

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..model import Checksum, Fetched, FileEntry, Placed, Skipped
-from ..urls import clean, without_secrets
 from ..version import get_version
 from .baginfo import WEBSITE
 from .contents import Contents, Written
+from .fetchtxt import public
 
 SCHEMA = "https://gitlab.cern.ch/digitalmemory/sip-spec/-/raw/main/versions/sip-schema-v1.json"
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -62,7 +62,7 @@ def document(
         "audit": audit,
         "source": record.source,
         "recid": record.recid,
-        "metadataFile_upstream": record.metadata_url,
+        "metadataFile_upstream": public(record.metadata_url or "") or None,
     }
     yield (_encode(head)[:-1] + ', "contentFiles": [\n').encode("utf-8", "backslashreplace")
     for entry in _entries(contents, absent, skipped, written):
@@ -97,8 +97,8 @@ def _entries(
 def _own_entry(one: Written) -> dict[str, Any]:
     """A file that did not come as payload: metadata, a placeholder, dc.xml, the log."""
     origin: dict[str, Any] = {"filename": os.path.basename(one.bagpath), "path": ""}
-    if one.url:
-        origin["url"] = one.url
+    if one.url and (url := public(one.url)):
+        origin["url"] = url
     if one.media_type:
         origin["media_type"] = one.media_type
     return {
@@ -124,8 +124,8 @@ def _unhashed(bagpath: str) -> dict[str, Any]:
 def _fetched_entry(one: Fetched) -> dict[str, Any]:
     entry = one.placed.entry
     origin = _origin(entry)
-    if one.url:
-        origin["served_by"] = one.url
+    if one.url and not one.url.startswith("file:") and (url := public(one.url)):
+        origin["served_by"] = url
     if one.http_status:
         origin["http_status"] = one.http_status
     origin["fetched" if one.downloaded else "hashed"] = one.timestamp
@@ -155,7 +155,7 @@ def _absent_entry(one: Placed) -> dict[str, Any]:
 def _origin(entry: FileEntry) -> dict[str, Any]:
     """Where a file came from, in upstream's own words."""
     origin = {**_name(entry.name, "filename"), **_name(entry.folder, "path")}
-    urls = [without_secrets(clean(u)) for u in entry.urls if not u.startswith("file:")]
+    urls = [u for one in entry.urls if not one.startswith("file:") and (u := public(one))]
     if urls:
         origin["url"] = urls[0] if len(urls) == 1 else urls
     if entry.media_type:

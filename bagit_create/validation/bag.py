@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..checksums import HEX_LENGTH, normalise
 from ..model import Report
-from . import content, sipjson, tagfiles
+from . import baginfo, content, names, sipjson, tagfiles
 from .findings import Findings
 from .readback import digest
 
@@ -43,6 +42,7 @@ def validate(
     try:
         if one.is_bag():
             light = one.check()
+            extra: content.Expected = {}
             if sip:
                 facts = sipjson.Bag(
                     path,
@@ -53,7 +53,8 @@ def validate(
                     one.version,
                     one.algorithms,
                 )
-                sipjson.check(facts, found)
+                extra = sipjson.check(facts, found)
+            one.compare(extra)
     except OSError as err:
         found.error("S19", str(err.filename or path), f"cannot be read: {err.strerror}")
     verdict = "invalid" if found.has_errors else "incomplete" if light else "valid"
@@ -103,7 +104,9 @@ class _Bag:
             found.error("D01", "bagit.txt", "missing; this folder does not declare itself a bag")
             return False
         if not stat.S_ISDIR(_mode(self._path / "data")):
-            found.error("S02", "data/", "missing; every bag needs a payload folder")
+            there = os.path.lexists(self._path / "data")
+            text = "is no folder" if there else "missing; every bag needs a payload folder"
+            found.error("S03" if there else "S02", "data/", text)
             return False
         return True
 
@@ -111,22 +114,25 @@ class _Bag:
         todo = [top]
         while todo:
             folder = todo.pop()
-            with os.scandir(self._path / folder) as entries:
-                empty = True
-                for entry in entries:
-                    empty = False
-                    relative = f"{folder}/{entry.name}" if folder else entry.name
-                    if entry.is_symlink():
-                        self._found.error("S17", relative, "symbolic link; not followed")
-                    elif entry.is_dir(follow_symlinks=False):
-                        todo.append(relative)
-                    elif entry.is_file(follow_symlinks=False):
-                        size = entry.stat(follow_symlinks=False).st_size
-                        self._note(relative, size)
-                    else:
-                        self._found.error(
-                            "S15", relative, "special file; only regular ones are allowed"
-                        )
+            empty = True
+            try:
+                with os.scandir(self._path / folder) as entries:
+                    for entry in entries:
+                        empty = False
+                        relative = f"{folder}/{entry.name}" if folder else entry.name
+                        if entry.is_symlink():
+                            self._found.error("S17", relative, "symbolic link; not followed")
+                        elif entry.is_dir(follow_symlinks=False):
+                            todo.append(relative)
+                        elif entry.is_file(follow_symlinks=False):
+                            self._note(relative, entry.stat(follow_symlinks=False).st_size)
+                        else:
+                            self._found.error(
+                                "S15", relative, "special file; only regular ones are allowed"
+                            )
+            except OSError as err:  # one folder that cannot be read hides no other fault
+                self._found.error("S19", f"{folder}/", f"cannot be read: {err.strerror}")
+                continue
             if empty and folder.startswith("data/") and folder not in ("data/content", "data/meta"):
                 self._found.information("S12", f"{folder}/", "empty folder, in no manifest")
 
@@ -151,14 +157,31 @@ class _Bag:
         self._read_manifests()
         if "fetch.txt" in self._tags:
             self.fetch = tagfiles.fetch(self._path, self._told, self._found)
+        names.reconcile(self._manifests, self.fetch, self.payload, self._told, self._found)
         missing = self._compare_lists()
         self._check_tags()
-        self._check_info(bool(missing))
-        content.compare(
-            self._path, self.payload, self._manifests, self._verified, self._jobs, self._found
+        self.oxum = baginfo.check(
+            self._path,
+            self._tags.get("bag-info.txt"),
+            self._told,
+            self.payload,
+            self.fetch,
+            self._found,
         )
-        self._near_names()
+        names.clashes(self.payload, self._found)
         return bool(missing)
+
+    def compare(self, extra: content.Expected) -> None:
+        """Read the payload; ``extra`` are digests that sip.json alone knows."""
+        content.compare(
+            self._path,
+            self.payload,
+            self._manifests,
+            extra,
+            self._verified,
+            self._jobs,
+            self._found,
+        )
 
     def _read_manifests(self) -> None:
         found = self._found
@@ -195,7 +218,7 @@ class _Bag:
         for path in sorted(self.payload.keys() - listed):
             found.error("M02", path, "not listed in any payload manifest")
         for manifest in self._manifests:
-            for path in manifest.entries.keys() - self.payload.keys() - self.fetch.keys():
+            for path in sorted(manifest.entries.keys() - self.payload.keys() - self.fetch.keys()):
                 line = manifest.entries[path][1]
                 found.error("M01", f"{manifest.name}:{line}", f"{path} is listed but missing")
             level = found.error if self._told.strict else found.information
@@ -206,7 +229,7 @@ class _Bag:
                 level = found.error if self._told.strict else found.warning
                 level("F05", f"fetch.txt:{line}", f"{path} is in no payload manifest")
             if path in self.payload and size is not None and size != self.payload[path]:
-                found.warning("F12", f"fetch.txt:{line}", f"{path} is here with another size")
+                found.warning("F13", f"fetch.txt:{line}", f"{path} is here with another size")
         return self.fetch.keys() - self.payload.keys()
 
     def _check_tags(self) -> None:
@@ -222,7 +245,11 @@ class _Bag:
                 if path.startswith("tagmanifest-"):
                     level = found.error if self._told.strict else found.warning
                     level("T04", where, f"lists {path}")
-                _, (actual,) = digest(f"{self._path}/{path}", (manifest.algorithm,))
+                try:
+                    _, (actual,) = digest(f"{self._path}/{path}", (manifest.algorithm,))
+                except OSError as err:
+                    found.error("S19", path, f"cannot be read: {err.strerror}")
+                    continue
                 if actual.value != expected:
                     found.error("T01", where, f"{path}: expected {expected}, found {actual.value}")
             for other in self._manifests:
@@ -232,50 +259,6 @@ class _Bag:
         for name in sorted(self._tags.keys() - covered):
             if not name.startswith("tagmanifest-"):
                 found.information("T08", name, "not protected by a tag manifest")
-
-    def _check_info(self, light: bool) -> None:
-        found = self._found
-        if "bag-info.txt" not in self._tags:
-            found.information("I01", "bag-info.txt", "missing")
-            return
-        if self._tags["bag-info.txt"] > tagfiles.MAX_SMALL:
-            found.error("I02", "bag-info.txt", "too large to be what it should be")
-            return
-        for label, value, line in tagfiles.bag_info(self._path, self._told, found):
-            if label.lower() != "payload-oxum":
-                continue
-            where = f"bag-info.txt:{line}"
-            if self.oxum is not None:
-                found.error("I06", where, "Payload-Oxum is repeated")
-            match = re.fullmatch(r"(\d{1,20})\.(\d{1,20})", value)
-            if match is None:
-                found.error("I04", where, f'Payload-Oxum "{value[:40]}" is not OCTETS.FILES')
-                continue
-            self.oxum = int(match[1]), int(match[2])
-            self._check_oxum(where, light)
-
-    def _check_oxum(self, where: str, light: bool) -> None:
-        here = (sum(self.payload.values()), len(self.payload))
-        if self.oxum == here and not light:
-            return
-        absent = {p: size for p, (_, size, _) in self.fetch.items() if p not in self.payload}
-        sizes = [size for size in absent.values() if size is not None]
-        whole = (here[0] + sum(sizes), here[1] + len(absent))
-        told = "{}.{}".format(*(self.oxum or ()))
-        if not light:
-            self._found.error("I05", where, f"Payload-Oxum says {told}, found {here[0]}.{here[1]}")
-        elif len(sizes) == len(absent) and self.oxum != whole:
-            level = self._found.warning if self.oxum == here else self._found.error
-            level("C48", where, f"Payload-Oxum says {told}, complete are {whole[0]}.{whole[1]}")
-
-    def _near_names(self) -> None:
-        """Names that become one on a disk without case or with another normal form."""
-        seen: dict[str, str] = {}
-        for path in self.payload:
-            key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
-            if other := seen.setdefault(key, path):
-                if other != path:
-                    self._found.warning("N08", path, f"becomes the same name as {other}")
 
 
 def _mode(path: Path) -> int:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..checksums import HEX_LENGTH
+from . import siphead
+from .content import Expected
 from .findings import Findings
+from .siphead import SIP_JSON, at, kind
 
-SIP_JSON = "data/meta/sip.json"
+MAX_BYTES = 1 << 30
+"""Of sip.json: a million entries are less, and to read more takes all memory there is."""
 _CREDENTIAL = re.compile(r"://[^/]*@|[?&](?:access_token|token|apikey|X-Amz-Signature)=")
 
 
 # Of an entry only this is looked at; the rest need not stay in memory, 100,000 times over.
-_JUDGED = ("origin", "bagpath", "downloaded", "size", "checksum")
+_JUDGED = ("origin", "bagpath", "downloaded", "size", "checksum", "metadata")
 
 
 @dataclass(frozen=True)
@@ -33,32 +38,39 @@ class Bag:
     algorithms: tuple[str, ...]
 
 
-def check(bag: Bag, found: Findings) -> None:
-    """Judge the SIP; the ids are C01 to C54 of the catalogue."""
+def check(bag: Bag, found: Findings) -> Expected:
+    """Judge the SIP; the ids are C01 to C54 of the catalogue.
+
+    :returns: digests that no manifest has: the files are still to be compared with them.
+    """
+    extra: Expected = {}
     _check_bag(bag, found)
     if SIP_JSON not in bag.payload:
         found.error("C01", SIP_JSON, "missing; a CERN SIP needs it (a plain BagIt bag?)")
-        return
+        return extra
     document = _read(bag, found)
     if document is None:
-        return
-    light = _check_head(document, bag, found)
+        return extra
+    light = siphead.check(document, bag.path.name, found)
     entries = document.get("contentFiles")
     if not isinstance(entries, list):
-        found.error(
-            "C14", f"{SIP_JSON} /contentFiles", f"expected an array, found {_kind(entries)}"
-        )
-        return
+        found.error("C14", f"{SIP_JSON} /contentFiles", f"expected an array, found {kind(entries)}")
+        return extra
     seen: dict[str, int] = {}
     for number, entry in enumerate(entries):
-        _check_entry(number, entry, bag, seen, found)
+        _check_entry(number, entry, bag, seen, extra, found)
     for path in sorted(bag.payload.keys() - seen.keys()):
         level = found.error if path.startswith("data/content/") else found.warning
         level("C22", path, "not listed in sip.json")
     if light is True and not bag.fetch and _missing(entries, bag):
         found.error("C44", "fetch.txt", "sip.json says light bag, fetch.txt is missing")
+    if light is True and not _missing(entries, bag):
+        found.information("C45", SIP_JSON, "light bag, complete")
     if light is False and (bag.fetch.keys() - bag.payload.keys()):
         found.warning("C46", "fetch.txt", "files are to be fetched although sip.json says full bag")
+    if not any(at(one, "metadata") is True for one in entries):
+        found.warning("C31", SIP_JSON, "no upstream metadata file is marked")
+    return extra
 
 
 def _check_bag(bag: Bag, found: Findings) -> None:
@@ -74,6 +86,9 @@ def _check_bag(bag: Bag, found: Findings) -> None:
         found.error("C40", "bag-info.txt", "no Payload-Oxum (required in a SIP)")
     if "md5" not in bag.algorithms:
         found.warning("C41", "manifest-md5.txt", "missing: CERN's platform validation needs it")
+    for path, (_, line) in bag.listed.get("md5", {}).items():
+        if "%0" in path and re.search("%0[AaDd]", path) or path != path.strip():
+            found.warning("C43", f"manifest-md5.txt:{line}", f'the platform misreads "{path}"')
 
 
 def _read(bag: Bag, found: Findings) -> dict[str, Any] | None:
@@ -82,17 +97,20 @@ def _read(bag: Bag, found: Findings) -> dict[str, Any] | None:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.extend(sorted({name for name in names if names.count(name) > 1}))
-        if "filename" in made:
-            return {name: made[name] for name in ("filename", "url") if name in made}
+            counts = Counter(name for name, _ in pairs)
+            repeated.extend(sorted(name for name, count in counts.items() if count > 1))
         if "bagpath" in made:
             return {name: made[name] for name in _JUDGED if name in made}
+        if "filename" in made:
+            return {name: made[name] for name in ("filename", "url") if name in made}
         return made
 
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is not JSON")
 
+    if bag.payload[SIP_JSON] > MAX_BYTES:
+        found.error("C02", SIP_JSON, f"larger than {MAX_BYTES} bytes; refusing to read")
+        return None
     try:
         text = (bag.path / SIP_JSON).read_bytes().decode("utf-8")
         document = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
@@ -102,57 +120,22 @@ def _read(bag: Bag, found: Findings) -> dict[str, Any] | None:
     for name in repeated[:20]:
         found.warning("C03", SIP_JSON, f'key "{name}" twice in one object')
     if not isinstance(document, dict):
-        found.error("C04", SIP_JSON, f"expected an object, found {_kind(document)}")
+        found.error("C04", SIP_JSON, f"expected an object, found {kind(document)}")
         return None
     return document
 
 
-def _check_head(document: dict[str, Any], bag: Bag, found: Findings) -> bool | None:
-    """Identity and history; returns audit/0's dry_run."""
-    light = None
-    audit = document.get("audit")
-    if not isinstance(audit, list) or not audit:
-        found.error(
-            "C05", f"{SIP_JSON} /audit", f"expected a non-empty array, found {_kind(audit)}"
-        )
-    else:
-        light = _at(audit[0], "tool", "params", "dry_run")
-        if not isinstance(light, bool):
-            where = f"{SIP_JSON} /audit/0/tool/params/dry_run"
-            found.error("C06", where, f"expected true or false, found {_kind(light)}")
-            light = None
-        for number, one in enumerate(audit):
-            if type(_at(one, "timestamp")) is not int:
-                found.warning("C07", f"{SIP_JSON} /audit/{number}/timestamp", "not an integer")
-    for rule, key in (("C08", "source"), ("C09", "recid")):
-        value = document.get(key)
-        if value in (None, ""):
-            found.error(rule, f"{SIP_JSON} /{key}", f"expected a text, found {_kind(value)}")
-        elif not isinstance(value, str):
-            found.warning("C10", f"{SIP_JSON} /{key}", f"expected a text, found {_kind(value)}")
-        elif len(value) > 50:
-            found.warning(
-                "C11", f"{SIP_JSON} /{key}", f"{len(value)} characters; the platform has 50"
-            )
-    stamp = document.get("sip_creation_timestamp")
-    if type(stamp) is not int:
-        where = f"{SIP_JSON} /sip_creation_timestamp"
-        found.error("C33", where, f"expected an integer, found {_kind(stamp)}")
-    name = f"sip::{document.get('source')}::{document.get('recid')}::{stamp}"
-    if bag.path.name.startswith("sip::") and bag.path.name != name:
-        found.warning("C12", bag.path.name, f'expected "{name}"')
-    meta = document.get("usr-meta", {})
-    if not isinstance(meta, dict):
-        found.error("C34", f"{SIP_JSON} /usr-meta", f"expected an object, found {_kind(meta)}")
-    elif type(meta.get("embargo_timestamp", 0)) is not int:
-        found.warning("C35", f"{SIP_JSON} /usr-meta/embargo_timestamp", "expected Unix seconds")
-    return light
-
-
-def _check_entry(number: int, entry: Any, bag: Bag, seen: dict[str, int], found: Findings) -> None:
+def _check_entry(
+    number: int,
+    entry: Any,
+    bag: Bag,
+    seen: dict[str, int],
+    extra: Expected,
+    found: Findings,
+) -> None:
     where = f"{SIP_JSON} /contentFiles/{number}"
-    path = _at(entry, "bagpath")
-    downloaded = _at(entry, "downloaded")
+    path = at(entry, "bagpath")
+    downloaded = at(entry, "downloaded")
     if not isinstance(path, str) or not isinstance(downloaded, bool):
         found.error("C15", where, 'no "bagpath" or no "downloaded"')
         return
@@ -175,13 +158,13 @@ def _check_entry(number: int, entry: Any, bag: Bag, seen: dict[str, int], found:
     if downloaded and path in bag.fetch:
         found.warning("C47", "fetch.txt", f"{path} is already in the bag")
     _check_size(where, entry, path, bag, found)
-    _check_sums(where, entry, path, bag, found)
-    for url in _urls(_at(entry, "origin", "url")):
+    _check_sums(where, entry, path, bag, extra, found)
+    for url in _urls(at(entry, "origin", "url")):
         if not isinstance(url, str):
-            found.error("C29", f"{where}/origin/url", f"expected a text, found {_kind(url)}")
+            found.error("C29", f"{where}/origin/url", f"expected a text, found {kind(url)}")
         elif _CREDENTIAL.search(url):
             found.error("C30", f"{where}/origin/url", "contains credentials (not shown)")
-    if not isinstance(_at(entry, "origin", "filename"), str):
+    if not isinstance(at(entry, "origin", "filename"), str):
         found.warning("C28", f"{where}/origin/filename", "missing")
 
 
@@ -190,34 +173,45 @@ def _check_size(where: str, entry: Any, path: str, bag: Bag, found: Findings) ->
     if size is None:
         return
     if type(size) is not int:
-        found.warning("C26", f"{where}/size", f"expected an integer, found {_kind(size)}")
+        found.warning("C26", f"{where}/size", f"expected an integer, found {kind(size)}")
     elif size < 0:
         found.error("C26", f"{where}/size", "negative")
     elif path in bag.payload and size != bag.payload[path]:
         level = found.error if size else found.warning
-        level("C27", path, f"size expected {size} (sip.json), found {bag.payload[path]}")
+        number = "C27" if bag.payload[path] else "C53"
+        level(number, path, f"size expected {size} (sip.json), found {bag.payload[path]}")
 
 
-def _check_sums(where: str, entry: Any, path: str, bag: Bag, found: Findings) -> None:
+def _check_sums(
+    where: str, entry: Any, path: str, bag: Bag, extra: Expected, found: Findings
+) -> None:
     sums = entry.get("checksum", [])
     for text in sums if isinstance(sums, list) else [sums]:
         algorithm, _, value = text.partition(":") if isinstance(text, str) else ("", "", "")
         length = HEX_LENGTH.get(algorithm)
-        if not re.fullmatch(r"[0-9a-fA-F]+", value) or (length and len(value) != length):
+        if (
+            not algorithm
+            or not re.fullmatch(r"[0-9a-fA-F]+", value)
+            or (length and len(value) != length)
+        ):
             found.error("C23", f"{where}/checksum", f'"{str(text)[:60]}" is not ALGORITHM:HEX')
             continue
         if path == SIP_JSON:
             found.warning("C54", SIP_JSON, "carries a checksum of itself")
         listed, _ = bag.listed.get(algorithm, {}).get(path, (None, 0))
-        if listed is not None and listed != value.lower():
+        if listed is None and length and path in bag.payload and path != SIP_JSON:
+            extra.setdefault(path, []).append(
+                ("C25", algorithm, value.lower(), f"{where}/checksum")
+            )
+        elif listed is not None and listed != value.lower():
             found.error("C24", path, f"{algorithm} in sip.json {value}, in the manifest {listed}")
 
 
 def _missing(entries: list[Any], bag: Bag) -> bool:
     return any(
-        _at(one, "downloaded") is False and one["bagpath"] not in bag.payload
+        at(one, "downloaded") is False and one["bagpath"] not in bag.payload
         for one in entries
-        if isinstance(_at(one, "bagpath"), str)
+        if isinstance(at(one, "bagpath"), str)
     )
 
 
@@ -226,22 +220,3 @@ def _urls(value: Any) -> Iterator[Any]:
         yield from value
     elif value is not None:
         yield value
-
-
-def _at(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _kind(value: Any) -> str:
-    """A value's type in JSON's words."""
-    for kind, name in (
-        (bool, "a boolean"),
-        (str, "the text"),
-        (dict, "an object"),
-        (list, "an array"),
-    ):
-        if isinstance(value, kind):
-            return f'{name} "{value[:40]}"' if isinstance(value, str) else name
-    return "nothing" if value is None else f"the number {value}"

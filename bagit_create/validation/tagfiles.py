@@ -5,6 +5,7 @@ Section numbers are those of RFC 8493; ids those of the catalogue in the documen
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from .findings import Findings
 VERSIONS = ("0.93", "0.94", "0.95", "0.96", "0.97", "1.0")
 MAX_LINE = 64 * 1024
 MAX_SMALL = 16 * 1024 * 1024
-_ESCAPES = {"%0A": "\n", "%0D": "\r", "%25": "%"}
+ESCAPES = {"%0A": "\n", "%0D": "\r", "%25": "%"}
 
 
 @dataclass
@@ -105,8 +106,9 @@ def declaration(bag: Path, size: int, found: Findings) -> Declaration:
         match = re.fullmatch(rf"({label})(\s*):(\s*)(.*?)(\s*)", text, re.IGNORECASE)
         if match is None:
             known = any(text.lower().startswith(one.lower()) for one in labels)
+            again = number == 2 and text.lower().startswith(labels[0].lower())
             found.error(
-                "D06" if known else ("D04" if number == 1 else "D05"),
+                "D08" if again else "D06" if known else ("D04" if number == 1 else "D05"),
                 f"bagit.txt:{number}",
                 f'expected "{label}: …", found "{text[:80]}"',
             )
@@ -137,12 +139,21 @@ def _encoding(name: str, found: Findings) -> str:
     if name.lower() in known:
         return known[name.lower()]
     if re.fullmatch(
-        r"(?i)iso-8859-\d{1,2}|windows-12\d\d|shift_jis|euc-jp|gb18030|big5|koi8-r", name
-    ):
+        r"(?i)iso-8859-[0-9]{1,2}|windows-12[0-9]{2}|shift_jis|euc-jp|gb18030|big5|koi8-r", name
+    ) and _is_codec(name):
         found.information("D13", "bagit.txt:2", f"tag files use {name}; UTF-8 is recommended")
         return name
     found.error("D12", "bagit.txt:2", f'"{name[:40]}" is not a registered character set')
     return "UTF-8"
+
+
+def _is_codec(name: str) -> bool:
+    """Whether it can be read here: there is no ISO-8859-12, and none above 16."""
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
 
 
 def manifest(bag: Path, name: str, algorithm: str, told: Declaration, found: Findings) -> Manifest:
@@ -161,7 +172,12 @@ def manifest(bag: Path, name: str, algorithm: str, told: Declaration, found: Fin
             continue
         digest, star, path = match[1].lower(), match[2], match[3]
         if not re.fullmatch(r"[0-9a-f]+", digest):
-            found.error("M06", where, f'"{digest[:40]}" is not hexadecimal')
+            rule, text = "M06", f'"{digest[:40]}" is not hexadecimal'
+            if digest.startswith("#"):
+                rule, text = "M24", "a comment is no entry"
+            elif digest.startswith("data/"):
+                rule, text = "M22", 'looks like "path checksum"; expected "checksum path"'
+            found.error(rule, where, text)
             continue
         if len(digest) != length:
             found.error("M05", where, f"{len(digest)} hex digits, {algorithm} needs {length}")
@@ -192,7 +208,7 @@ def payload_path(
         if re.search(r"%(?!0[AaDd]|25)", path):
             found.error("M30", where, f'"{path[:80]}": "%" must be written %25')
             return None
-        path = re.sub(r"%(?:0[AaDd]|25)", lambda m: _ESCAPES[m[0].upper()], path)
+        path = re.sub(r"%(?:0[AaDd]|25)", lambda m: ESCAPES[m[0].upper()], path)
     if path.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", path):
         found.error("M13", where, f'"{path[:80]}" is absolute')
         return None
@@ -254,11 +270,14 @@ def fetch(bag: Path, told: Declaration, found: Findings) -> dict[str, tuple[str,
     listed: dict[str, tuple[str, int | None, int]] = {}
     for number, text in lines(bag, "fetch.txt", told.encoding, found, "F01"):
         where = f"fetch.txt:{number}"
+        if not text.strip(" \t"):
+            found.warning("F16", where, "blank line")
+            continue
         match = re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)[ \t]+(.+)", text)
         if match is None:
             found.error("F01", where, "expected URL LENGTH PATH")
             continue
-        if not re.fullmatch(r"-|\d{1,20}", match[2]):
+        if not re.fullmatch(r"-|[0-9]{1,20}", match[2]):
             found.error("F02", where, f'length "{match[2][:40]}" is neither digits nor "-"')
             continue
         if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:\S", match[1]):
