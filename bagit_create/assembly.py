@@ -9,9 +9,10 @@ from . import log, provenance, sip, transfer, validation
 from .checksums import known
 from .client import Client
 from .errors import InvalidSip
+from .log import now
 from .model import Events, Fetched, Placed, Record, Result
 from .options import JobOptions
-from .sip.staging import Staging, now
+from .sip.staging import Staging
 
 NAMED_AT_MOST = 20
 """Files that a warning names one by one; sip.json and the result have all."""

@@ -43,15 +43,29 @@ def find(instance: Instance, given: Secret | None) -> Secret | None:
     """
     if given:
         return _checked(given.value, "--token")
-    for name in (variable_for(instance.name), *instance.token_env, GENERIC_VARIABLE):
+    found = locate(instance)
+    return found[1] if found else None
+
+
+def variables(instance: Instance) -> tuple[str, ...]:
+    """The environment variables that may hold a server's token, in the order they are looked at."""
+    return (variable_for(instance.name), *instance.token_env, GENERIC_VARIABLE)
+
+
+def locate(instance: Instance) -> tuple[str, Secret] | None:
+    """Where a server's token is found when none is given (a variable or a file), and the token.
+
+    :raises ConfigError: if the configured file cannot be read, or others may read it.
+    """
+    for name in variables(instance):
         if value := os.environ.get(name, "").strip():
-            return _checked(value, name)
+            return name, _checked(value, name)
     if instance.token_file:
-        return read_file(instance.token_file)
+        return instance.token_file, read_file(instance.token_file)
     if instance.token:
         if instance.origin_file is not None:
             _owner_only(instance.origin_file)
-        return _checked(instance.token, "the configuration")
+        return str(instance.origin_file), _checked(instance.token, "the configuration")
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,30 +39,14 @@ def sources(file: str | None, as_json: bool) -> None:
     )
 
 
-def variables(one: Instance) -> list[str]:
-    """The environment variables that may hold the credential, in the order they are looked at."""
-    if not one.credential:
-        return []
-    own = credentials.variable_for(one.name)
-    return [own, *one.token_env, credentials.GENERIC_VARIABLE]
-
-
-def found_in(one: Instance) -> str | None:
-    """Where the credential would come from now; None if there is none. Never its value.
-
-    :raises ConfigError: if the configured file cannot be used.
-    """
-    for name in variables(one):
-        if os.environ.get(name, "").strip():
-            return name
-    if one.credential and credentials.find(one, None) is not None:
-        return one.token_file or str(one.origin_file)
-    return None
+def _variables(one: Instance) -> list[str]:
+    return list(credentials.variables(one)) if one.credential else []
 
 
 def _state(one: Instance) -> tuple[str | None, str | None]:
     try:
-        return found_in(one), None
+        found = credentials.locate(one) if one.credential else None
+        return found[0] if found else None, None
     except (BicError, OSError) as err:
         return None, " ".join(str(err).split())
 
@@ -78,7 +61,7 @@ def _plain(one: Instance) -> dict[str, Any]:
         "hosts": list(one.hosts),
         "credential": one.credential or None,
         "credential_help": one.credential_help or None,
-        "variables": variables(one),
+        "variables": _variables(one),
         "configured": place is not None,
         "configured_in": place,
         "fault": fault,
@@ -92,7 +75,7 @@ def _text(one: Instance) -> str:
     if one.credential:
         place, fault = _state(one)
         state = f"found in {place}" if place else fault or "none found"
-        lines.append(f"{one.credential}, if needed, from {', '.join(variables(one))}: {state}")
+        lines.append(f"{one.credential}, if needed, from {', '.join(_variables(one))}: {state}")
     else:
         lines.append("no credential")
     return visible(lines[0]) + "".join(f"\n    {visible(line)}" for line in lines[1:])

@@ -254,8 +254,3 @@ def _is_same(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), os.lstat(path))
     except FileNotFoundError:
         return False
-
-
-def now() -> int:
-    """Unix seconds."""
-    return int(time.time())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -227,11 +226,6 @@ def compare(entry: FileEntry, computed: tuple[Checksum, ...], where: str) -> Non
 def web_addresses(entry: FileEntry) -> tuple[str, ...]:
     """The locations of a file that HTTP can fetch."""
     return tuple(url for url in entry.urls if url.lower().startswith(("http://", "https://")))
-
-
-def now() -> int:
-    """Unix seconds."""
-    return int(time.time())
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:

@@ -13,9 +13,10 @@ from typing import Any
 from .. import log
 from ..checksums import from_content_md5, known
 from ..client import Client
+from ..log import now
 from ..model import Checksum, Events, Fetched, FileEntry, Placed
 from .copy import copy, source_path
-from .download import Download, now, web_addresses
+from .download import Download, web_addresses
 from .pool import run
 
 SMALL = 64 * 1024
