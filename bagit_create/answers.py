@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,12 +39,25 @@ class Answer:
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError) as err:
+            self.refuse_login(what)
             kind = self.headers.get("Content-Type", "none")
             raise UpstreamError(
                 f"{what} did not return valid JSON (Content-Type: {kind}).",
                 where=without_secrets(self.url),
                 hint=html_hint(self.content) or "the service may have changed; report it",
             ) from err
+
+    def refuse_login(self, what: str, hint: str = "") -> None:
+        """Refuse a login page that came with status 200 where data was due.
+
+        :raises AccessDenied: if the body is such a page.
+        """
+        if is_login_page(self.content):
+            raise AccessDenied(
+                f"{what} was refused: access denied, a login is asked for.",
+                where=without_secrets(self.url),
+                hint=hint or "the answer was a login page",
+            )
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, IndexError):
         return None
+
+
+_LOGIN = re.compile(
+    rb"""type=["']?password|/youraccount/login|/auth/realms/|/adfs/ls|kc-form-login|"""
+    rb"""/login/\?next=|id=["']?login""",
+    re.IGNORECASE,
+)
+
+
+def is_login_page(content: bytes) -> bool:
+    """Whether this is a web page on which one signs in."""
+    start = content[:200_000]
+    return bool(html_hint(start)) and bool(_LOGIN.search(start))
 
 
 def html_hint(content: bytes) -> str:

@@ -10,7 +10,7 @@ from .checksums import known
 from .client import Client
 from .errors import InvalidSip
 from .log import now
-from .model import Events, Fetched, Placed, Record, Result
+from .model import Events, Fetched, Missing, Placed, Record, Result
 from .options import JobOptions
 from .sip.staging import Staging
 
@@ -54,7 +54,7 @@ class Assembly:
         options, staging = self._options, self._staging
         finished = {} if self._client is None or options.light else staging.finished()
         staging.keep_only(set(finished))
-        fetched, absent = self._obtain(placed, finished)
+        fetched, absent, missing = self._obtain(placed, finished)
         steps = [self._read_back(fetched)]
         if renamed:
             pairs = [{"from": old, "to": new} for old, new in renamed]
@@ -84,6 +84,7 @@ class Assembly:
                 usr_meta=provenance.usr_meta(options),
                 author=options.author,
                 placeholders=placeholders,
+                missing=missing,
             ),
             staging.log_file,
         )
@@ -102,6 +103,7 @@ class Assembly:
             bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
             verified=options.verify,
             skipped=(*record.skipped, *built.skipped),
+            missing=missing,
             without_checksum=built.without_checksum,
             renamed=renamed,
             warnings=tuple(self._log.warnings),
@@ -110,12 +112,12 @@ class Assembly:
 
     def _obtain(
         self, placed: tuple[Placed, ...], finished: dict[str, dict[str, Any]]
-    ) -> tuple[tuple[Fetched, ...], tuple[Placed, ...]]:
+    ) -> tuple[tuple[Fetched, ...], tuple[Placed, ...], tuple[Missing, ...]]:
         """Fetch all files; for a light bag, learn what can be learnt without keeping any."""
         options, staging, client = self._options, self._staging, self._client
         self._events.phase("fetch")
         if not options.light:
-            fetched = transfer.fetch(
+            fetched, missing = transfer.fetch(
                 placed,
                 staging.bag,
                 client=client,
@@ -125,8 +127,9 @@ class Assembly:
                 parts=staging.parts,
                 finished=finished,
                 finish=staging.finish,
+                allow_missing=options.allow_missing,
             )
-            return fetched, ()
+            return fetched, (), missing
         placed = transfer.look_ahead(placed, client, options.jobs)
         unknown = [
             item
@@ -134,18 +137,20 @@ class Assembly:
             if client is None
             or (options.hash_missing and not any(map(known, item.entry.checksums)))
         ]
-        fetched = transfer.fetch(
+        fetched, missing = transfer.fetch(
             unknown,
             staging.bag,
             client=client,
             algorithms=options.algorithms,
             jobs=options.jobs,
             events=self._events,
+            allow_missing=options.allow_missing,
         )
         hashed = {one.placed.bagpath for one in fetched}
+        hashed |= {one.placed.bagpath for one in missing}
         absent = tuple(item for item in placed if item.bagpath not in hashed)
         _name_unknown([one for one in absent if not any(map(known, one.entry.checksums))])
-        return fetched, absent
+        return fetched, absent, missing
 
     def _read_back(self, fetched: tuple[Fetched, ...]) -> dict[str, Any]:
         """Verify the payload from disk, and say so for the audit trail."""

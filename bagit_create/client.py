@@ -13,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.cookies import get_cookie_header
 
 from . import log
 from .answers import (
@@ -33,7 +35,7 @@ from .answers import (
     whole,
 )
 from .credentials import Secret
-from .errors import Interrupted, Unreachable, UpstreamError
+from .errors import ConfigError, Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .urls import clean, origin, with_parameter, without_secrets
 from .version import get_version
@@ -53,7 +55,10 @@ class Client:
     """Speaks to one source. Safe to use from many threads; each gets its own session.
 
     :param base_url: the source's own address; its origin is the one the credential goes to.
-    :param token: sent as ``Authorization: Bearer``.
+    :param token: sent as ``Authorization: Bearer``, or as the cookie that ``cookie`` names.
+    :param cookie: the name of the cookie that carries the token, for servers without tokens.
+    :param jar: further cookies; each goes to its own domain and path only.
+    :param proxy: the proxy for all requests, in place of the environment's.
     :param share: a (name, value) pair for the query, of a share link the user gave.
     :param credential_hint: where a user gets a credential for this source.
     """
@@ -63,6 +68,9 @@ class Client:
         base_url: str,
         *,
         token: Secret | None = None,
+        cookie: str = "",
+        jar: CookieJar | None = None,
+        proxy: Secret | None = None,
         share: tuple[str, Secret] | None = None,
         hosts: tuple[str, ...] = (),
         timeout: float = 60.0,
@@ -75,6 +83,9 @@ class Client:
         self._origin = origin(base_url)
         self._own_hosts = {self._origin[1], *(host.partition(":")[0] for host in hosts)}
         self._token = token
+        self._cookie = cookie
+        self._jar = jar
+        self._proxy = proxy
         self._share = share
         self._timeout = (min(CONNECT_TIMEOUT_S, timeout), timeout)
         self._retries = retries
@@ -89,18 +100,30 @@ class Client:
     # -- what the pipelines use ---------------------------------------------------------------
 
     def get(
-        self, url: str, *, what: str, accept: str = "application/json", allow: tuple[int, ...] = ()
+        self,
+        url: str,
+        *,
+        what: str,
+        accept: str = "application/json",
+        allow: tuple[int, ...] = (),
+        method: str = "GET",
+        body: bytes | None = None,
+        follow: bool = True,
     ) -> Answer:
         """Fetch a document whole.
 
         :param what: names the request in messages: ``"Metadata request"``.
         :param allow: further statuses that are the caller's to judge.
+        :param method: another method where upstream's interface needs one; ``body`` is JSON.
+        :param follow: False hands a redirect to the caller, if ``allow`` has its status.
         :raises RecordNotFound, AccessDenied, Unreachable, UpstreamError: by the status.
         """
         headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         attempt = 0
         while True:
-            with self._answered(url, headers, what, "GET") as response:
+            with self._answered(url, headers, what, method, body, follow) as response:
                 try:
                     content = whole(response.raw, what, str(response.url))
                 except BrokenBody as err:
@@ -151,13 +174,18 @@ class Client:
 
     def access_hint(self) -> str:
         """What to tell somebody who was refused."""
-        if self._token or self._share:
+        if self._token or self._share or self._jar is not None:
             return f"the credential that was given may not read this; {self._hint}".rstrip("; ")
         return f"a credential may be needed: {self._hint}".rstrip(": ")
 
     def wait_before_retry(self, attempt: int, why: str) -> None:
         """Pause before try number ``attempt`` (from 1) of something that broke."""
         self._pause(self._backoff(attempt), why)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds of silence after which something is given up."""
+        return self._timeout[1]
 
     @property
     def retries(self) -> int:
@@ -182,7 +210,13 @@ class Client:
 
     @contextmanager
     def _answered(
-        self, url: str, headers: Mapping[str, str], what: str, method: str
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        what: str,
+        method: str,
+        body: bytes | None = None,
+        follow: bool = True,
     ) -> Iterator[requests.Response]:
         """The first answer that is not to be retried, redirects followed."""
         attempt = 0
@@ -190,12 +224,22 @@ class Client:
             response: requests.Response | None = None
             wait: float | None = None
             try:
-                response = self._follow(url, headers, what, method)
+                if follow:
+                    response = self._follow(url, headers, what, method, body)
+                else:
+                    response = self._send(method, clean(url), headers, body)
                 if response.status_code not in RETRIED or attempt >= self._retries:
                     yield response
                     return
                 why = f"HTTP {response.status_code}"
                 wait = retry_after(response.headers)
+            except requests.exceptions.InvalidSchema as err:
+                if "SOCKS" not in str(err):
+                    raise
+                raise ConfigError(
+                    "A SOCKS proxy needs one more library.",
+                    hint="pip install 'bagit-create[socks]'",
+                ) from err
             except requests.exceptions.SSLError as err:
                 raise Unreachable(
                     f"{urlsplit(url).hostname} shows a certificate that is not trusted.",
@@ -226,12 +270,12 @@ class Client:
             self._pause(self._backoff(attempt) if wait is None else wait, why)
 
     def _follow(
-        self, url: str, headers: Mapping[str, str], what: str, method: str
+        self, url: str, headers: Mapping[str, str], what: str, method: str, body: bytes | None
     ) -> requests.Response:
         """Send, and follow redirects: at most ten, http(s) only, never from https to http."""
         target = clean(url)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(method, target, headers)
+            response = self._send(method, target, headers, body)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
@@ -243,22 +287,32 @@ class Client:
             f"{what} was redirected more than {MAX_REDIRECTS} times.", where=without_secrets(url)
         )
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> requests.Response:
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         target = url
         if origin(url) == self._origin:
-            if self._token:
+            if self._token and self._cookie:
+                sent["Cookie"] = f"{self._cookie}={self._token.value}"
+            elif self._token:
                 sent["Authorization"] = f"Bearer {self._token.value}"
             if self._share:
                 target = with_parameter(url, self._share[0], self._share[1].value)
-        request = requests.Request(method, target, headers=sent).prepare()
+        request = requests.Request(method, target, headers=sent, data=body).prepare()
         # requests folds "/files/../x"; upstream wants exactly the address it gave.
         request.url = target
+        if self._jar is not None and (jar := _cookies(self._jar, request)):
+            own = request.headers.get("Cookie")
+            request.headers["Cookie"] = f"{own}; {jar}" if own else jar
         session = self._session()
         verify: bool | str = self._verify
         if verify is True and not os.environ.get("REQUESTS_CA_BUNDLE"):
             verify = os.environ.get("SSL_CERT_FILE") or True
-        settings = session.merge_environment_settings(target, {}, True, verify, None)
+        proxies = {"all": self._proxy.value} if self._proxy else {}
+        settings = session.merge_environment_settings(target, proxies, True, verify, None)
+        if self._proxy:
+            settings["proxies"] = proxies  # not the environment's for the scheme
         response = session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
         log.debug(f"{method} {without_secrets(url)} -> {response.status_code}")
         return response
@@ -289,3 +343,9 @@ class Client:
         self._events.waiting(seconds, why)
         if self._stopped.wait(seconds):
             raise Interrupted("The run was ended while it was waiting for the server.")
+
+
+def _cookies(jar: CookieJar, request: requests.PreparedRequest) -> str | None:
+    """The cookies that may go with a request, by domain, path, and safety of the connection."""
+    found: str | None = get_cookie_header(jar, request)  # type: ignore[no-untyped-call]
+    return found

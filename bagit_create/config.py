@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
@@ -32,7 +32,9 @@ class Instance:
     ``pipeline`` names its kind in the registry; ``base_url`` is without a slash at the end;
     ``hosts`` are the ``host[:port]`` that ``--url`` recognises; ``paths`` are regular expressions
     over an address's decoded path, ``dois`` over a DOI, each with a group ``recid``. A credential
-    goes to the origin of ``base_url`` and nowhere else.
+    goes to the origin of ``base_url`` and nowhere else. ``credential_cookie`` is the name of the
+    cookie that carries it, for a kind that knows no tokens. ``eos_mount`` is where EOS may be
+    mounted on this machine. ``configured`` is false for a server named on the command line.
     """
 
     name: str
@@ -45,18 +47,22 @@ class Instance:
     organization: str = ""
     credential: str = ""
     credential_help: str = ""
+    credential_cookie: str = ""
     token_env: tuple[str, ...] = ()
     token_file: str = ""
     token: str = field(default="", repr=False)
     metadata_accept: str = ""
+    eos_mount: str = "/eos"
+    configured: bool = True
     origin_file: Path | None = None
 
 
 @dataclass(frozen=True)
 class Config:
-    """All servers by name."""
+    """All servers by name, and what is common to those of a kind."""
 
     instances: Mapping[str, Instance]
+    kinds: Mapping[str, Mapping[str, Any]]
 
     def instance(self, source: str) -> Instance:
         """Find a server by its name, without regard to case.
@@ -73,6 +79,27 @@ class Config:
                 + ", ".join(sorted(self.instances)),
             )
         return found
+
+    def one_off(self, source: str, base_url: str) -> Instance:
+        """A server that is not configured, of the kind of ``source`` (or the kind of that name).
+
+        It keeps that name, and nothing that belongs to the configured server: no host, no
+        organization, and above all no credential.
+
+        :raises InputError: naming the known kinds.
+        """
+        name = source.strip().lower()
+        known = self.instances.get(name)
+        kind = known.pipeline if known else name
+        if kind not in self.kinds or kind == "local":
+            raise InputError(
+                f"{source} is neither a source nor a kind of server.",
+                hint="kinds: " + ", ".join(sorted(set(self.kinds) - {"local"})),
+            )
+        table = {**self.kinds[kind], "pipeline": kind, "base_url": base_url}
+        table["hosts"] = [urlsplit(base_url).netloc]
+        made = _instance(name, table, dict(self.kinds), None)
+        return replace(made, title=made.hosts[0], configured=False)
 
     def resolve(self, address: str) -> tuple[Instance, str]:
         """Find the server and the record id that a web address or DOI names.
@@ -189,7 +216,8 @@ def _merged(user: Path | None, mtime_ns: int) -> Config:
                 user if name in own else None,
             )
             for name, t in tables.items()
-        }
+        },
+        kinds,
     )
 
 
@@ -207,7 +235,7 @@ def _instance(
     types = {one.name: one for one in fields(Instance)}
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in types or key in ("name", "origin_file"):
+        if key not in types or key in ("name", "origin_file", "configured"):
             raise ConfigError(f"Unknown setting {key!r}.", where=where)
         listed = types[key].default == ()
         if listed and isinstance(value, list) and all(isinstance(v, str) for v in value):

@@ -7,9 +7,13 @@ import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .config import Instance
 from .errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from http.cookiejar import MozillaCookieJar
 
 GENERIC_VARIABLE = "BIC_TOKEN"
 
@@ -43,6 +47,8 @@ def find(instance: Instance, given: Secret | None) -> Secret | None:
     """
     if given:
         return _checked(given.value, "--token")
+    if not instance.configured:  # what is kept for a known server is not for this one
+        return None
     found = locate(instance)
     return found[1] if found else None
 
@@ -85,10 +91,36 @@ def read_file(name: str) -> Secret:
         raise ConfigError(f"The token file cannot be read: {err}") from err
 
 
+def read_cookies(path: Path) -> MozillaCookieJar:
+    """Read a cookie file of the Netscape form, as CERN's sign-on tools and curl write it.
+
+    Cookies of a session (expiry 0) count, and so do those whose time is over: the server decides.
+
+    :raises ConfigError: if it cannot be read, is of another form, or other users may read it.
+    """
+    from http.cookiejar import LoadError, MozillaCookieJar  # loads much that is seldom needed
+
+    jar = MozillaCookieJar(str(path))
+    try:
+        _owner_only(path)
+        jar.load(ignore_discard=True, ignore_expires=True)
+    except LoadError as err:
+        raise ConfigError(
+            "The cookie file is not of the Netscape form.",
+            where=str(path),
+            hint="its first line is '# Netscape HTTP Cookie File'",
+        ) from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"The cookie file cannot be read: {err}") from err
+    if not len(jar):
+        raise ConfigError("The cookie file holds no cookie.", where=str(path))
+    return jar
+
+
 def _owner_only(path: Path) -> None:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise ConfigError(
-            "A file that holds a token can be read by other users.",
+            "A file that holds a credential can be read by other users.",
             where=str(path),
             hint=f"chmod 600 {path}",
         )

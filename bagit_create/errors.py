@@ -120,9 +120,14 @@ class Unreachable(UpstreamError):
 
 
 class TransferError(BicError):
-    """A file is missing, cut short, or of another size than announced."""
+    """A file is missing, cut short, or of another size than announced.
+
+    ``withheld`` is set where upstream lists the file and will not hand it out: then a user may
+    choose to do without it (``--allow-missing``). A file that arrives damaged is never withheld.
+    """
 
     exit_code = 8
+    withheld = False
 
 
 class ChecksumMismatch(TransferError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http.cookiejar import CookieJar
 from urllib.parse import parse_qsl, urlsplit
 
-from . import config, credentials, log, paths, pipelines
+from . import config, credentials, log, paths, pipelines, sso
 from .assembly import NAMED_AT_MOST, Assembly
 from .client import Client
 from .config import Instance
@@ -31,8 +32,10 @@ class Job:
         self._events = events or Silent()
         self._log = own
         self._next = ""
-        for secret in (options.token, options.invcookie):
-            self._log.hide(secret.value if secret else "")
+        proxy = urlsplit(options.proxy.value).password if options.proxy else None
+        for value in (options.token, options.invcookie):
+            self._log.hide(value.value if value else "")
+        self._log.hide(proxy or "")
 
     def run(self) -> Result:
         """Make the package; see :func:`bagit_create.main.run`."""
@@ -59,6 +62,9 @@ class Job:
         """Which server and record are meant."""
         options = self._options
         known_servers = config.load(options.config)
+        if options.base_url:
+            one_off = known_servers.one_off(options.source or "", options.base_url)
+            known_servers = config.Config({one_off.name: one_off}, known_servers.kinds)
         if options.url:
             instance, recid = known_servers.resolve(options.url)
             if options.source and options.source.lower() != instance.name:
@@ -73,15 +79,27 @@ class Job:
         if instance.pipeline == "local":
             return None
         options = self._options
-        token = credentials.find(instance, options.token)
+        token = credentials.find(instance, options.invcookie or options.token)
         share = _share(options.url)
-        for secret in (token, share[1] if share else None):
-            self._log.hide(secret.value if secret else "")
+        jar: CookieJar | None = None
+        if options.cookies:
+            jar = credentials.read_cookies(options.cookies)
+        if options.cert:
+            jar = sso.sign_on(instance.base_url, options.cert, jar)
+        for value in (
+            token and token.value,
+            share and share[1].value,
+            *(c.value for c in jar or ()),
+        ):
+            self._log.hide(value or "")
         if options.skipssl:
             log.warning("certificates are not checked (--skipssl): nobody vouches for the source")
         return Client(
             instance.base_url,
             token=token,
+            cookie=instance.credential_cookie,
+            jar=jar,
+            proxy=options.proxy,
             share=share,
             hosts=instance.hosts,
             timeout=options.timeout,
@@ -164,5 +182,7 @@ def _share(url: str | None) -> tuple[str, Secret] | None:
 def _credential_hint(instance: Instance) -> str:
     if not instance.credential:
         return ""
-    variable = credentials.variable_for(instance.name)
-    return f"{instance.credential}, from {instance.credential_help}; give it in {variable}"
+    way = f"in {credentials.variable_for(instance.name)}"
+    if not instance.configured:
+        way = "with --token-file"
+    return f"{instance.credential}, from {instance.credential_help}; give it {way}"

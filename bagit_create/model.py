@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,11 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 def _nothing() -> Mapping[str, Any]:
     return NOTHING
+
+
+Maker = Callable[[Path, Callable[[], bool]], Iterator[bytes]]
+"""Makes the bytes of a file that no address gives: called with an empty scratch folder, which is
+removed afterwards, and with a function that says whether the run is being ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,9 @@ class FileEntry:
     whole as one name (InvenioRDM keys do). ``folder`` is the directory that upstream keeps apart
     from the name, ``/``-separated, ``""`` for none. ``urls`` are the locations, best first, free
     of credentials; ``size`` is in bytes, None if upstream does not say. ``origin`` holds further
-    facts for the entry's ``origin`` in sip.json.
+    facts for the entry's ``origin`` in sip.json. ``optional`` files are only mentioned by upstream
+    (an image in a note), not listed: one that is gone is named and fails nothing. ``maker`` makes
+    the bytes where no address does; such a file cannot stand in a light bag.
     """
 
     name: str
@@ -49,6 +56,8 @@ class FileEntry:
     folder: str = ""
     media_type: str | None = None
     origin: Mapping[str, Any] = field(default_factory=_nothing)
+    optional: bool = False
+    maker: Maker | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,15 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A file that upstream lists and does not hand out, and why."""
+
+    placed: Placed
+    reason: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give."""
 
@@ -154,6 +172,7 @@ class Result:
     bytes: int | None
     verified: bool
     skipped: tuple[Skipped, ...] = ()
+    missing: tuple[Missing, ...] = ()
     without_checksum: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
@@ -177,6 +196,15 @@ class Result:
             "algorithms": list(self.algorithms),
             "skipped": [
                 {"name": s.name, "reason": s.reason, **dict(s.details)} for s in self.skipped
+            ],
+            "missing": [
+                {
+                    "name": m.placed.entry.name,
+                    "path": m.placed.bagpath,
+                    "reason": m.reason,
+                    "http_status": m.http_status,
+                }
+                for m in self.missing
             ],
             "without_checksum": list(self.without_checksum),
             "renamed": [{"from": old, "to": new} for old, new in self.renamed],

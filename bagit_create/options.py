@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .checksums import DEFAULT_ALGORITHMS, MANIFEST_ALGORITHMS, normalise
 from .config import as_doi
@@ -30,6 +31,9 @@ ONLY_FOR: Mapping[str, tuple[str, ...]] = {
     "invcookie": ("invenio-v1",),
     "cert": ("invenio-v1",),
 }
+NOT_LOCAL = ("cookies", "proxy", "base_url", "token", "allow_missing", "skipssl")
+"""Options that need a server."""
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class JobOptions:
     ``target`` is the folder the SIP appears in, ``workdir`` an optional place for the staging
     folder. ``embargo`` is Unix seconds. ``timeout`` is the seconds of silence after which a
     connection is given up, ``max_wait`` the longest ``Retry-After`` that is obeyed, in seconds.
+    ``cookies`` is a file of the Netscape form, ``proxy`` an address that may hold a password,
+    ``base_url`` another server of the source's kind.
     """
 
     source: str | None = None
@@ -57,6 +63,10 @@ class JobOptions:
     invcookie: Secret | None = None
     cert: str | None = None
     token: Secret | None = None
+    cookies: Path | None = None
+    proxy: Secret | None = None
+    base_url: str | None = None
+    allow_missing: bool = False
     skipssl: bool = False
     collection: str | None = None
     embargo: int | None = None
@@ -83,11 +93,13 @@ class JobOptions:
 
     def _faults(self, kind: str | None) -> Iterator[str]:
         yield from self._what_to_harvest()
-        yield from self._local() if self.is_local else ()
+        yield from self._local() if self.is_local else self._servers()
         yield from self._how_to_write()
         for option, kinds in ONLY_FOR.items():
             if getattr(self, option) and kind is not None and kind not in kinds:
                 yield f"{flag(option)} does not go with source {self.source or 'of that address'}."
+        if self.invcookie and self.token:
+            yield "--invcookie and --token are the same cookie here; give one of them."
         if self.bd_ssh_host and not self.bibdoc:
             yield "--bd-ssh-host works only together with --bibdoc."
         if self.alternate_uri and not self.light:
@@ -113,7 +125,18 @@ class JobOptions:
                     "package's name); give a whole web address with --url."
                 )
 
+    def _servers(self) -> Iterator[str]:
+        if self.base_url and not self.source:
+            yield "--base-url needs --source, which says what kind of server it is."
+        if self.base_url and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", self.base_url):
+            yield "--base-url is an http or https address without credentials, query or fragment."
+        if self.proxy and urlsplit(self.proxy.value).scheme not in PROXY_SCHEMES:
+            yield f"--proxy is an address that begins with one of {', '.join(PROXY_SCHEMES)}."
+
     def _local(self) -> Iterator[str]:
+        for option in NOT_LOCAL:
+            if getattr(self, option):
+                yield f"{flag(option)} does not go with source local."
         if not self.source_path:
             yield "source_path is missing: give the folder with --source-path."
         if not (self.author or "").strip():

@@ -51,8 +51,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provenance": {"model", "options", "urls", "version"},
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
+    "sso": {"errors"},
     "job": GROUND
-    | {"assembly", "client", "config", "credentials", "options", "paths", "pipelines", "sip"},
+    | {
+        "sso",
+        "assembly",
+        "client",
+        "config",
+        "credentials",
+        "options",
+        "paths",
+        "pipelines",
+        "sip",
+    },
     "main": GROUND | {"credentials", "job", "options"},
     # the terminal
     "console": GROUND,
@@ -69,7 +80,7 @@ RELATED = {"zenodo": {"inveniordm"}}
 
 #: Each library stands behind one door.
 ONLY_IN: dict[str, set[str]] = {
-    "requests": {"client"},
+    "requests": {"client", "sso"},
     "urllib3": {"client", "answers"},
     "click": {"cli"},
     "rich": {"console"},

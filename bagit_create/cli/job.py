@@ -19,7 +19,16 @@ from ..options import JobOptions, algorithms, embargo_seconds
 from ..version import __version__
 from . import output
 
-MAY_NOT_BE_EMPTY = ("config", "target", "token", "token_file", "workdir")
+MAY_NOT_BE_EMPTY = (
+    "base_url",
+    "config",
+    "cookies",
+    "proxy",
+    "target",
+    "token",
+    "token_file",
+    "workdir",
+)
 """Given as ``""`` (an unset variable of a shell), these would quietly mean something else."""
 
 
@@ -32,7 +41,7 @@ def make_package(given: Mapping[str, Any]) -> int:
     secrets: list[Secret] = []
     try:
         options = job_options(given)
-        secrets = [one for one in (options.token, options.invcookie) if one]
+        secrets = [one for one in (options.token, options.invcookie, options.proxy) if one]
         result, seconds = _run(options, given)
     except BicError as err:
         output.tell_error(_hidden(str(err), secrets))
@@ -115,6 +124,10 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
         invcookie=Secret(given["invcookie"]) if given["invcookie"] else None,
         cert=given["cert"] or None,
         token=Secret(given["token"]) if given["token"] else None,
+        cookies=_path(given["cookies"]),
+        proxy=Secret(given["proxy"]) if given["proxy"] else None,
+        base_url=given["base_url"] or None,
+        allow_missing=given["allow_missing"],
         skipssl=given["skipssl"],
         collection=given["collection"],
         embargo=embargo,
@@ -133,7 +146,12 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
     kind = None
     try:
         if options.source:
-            kind = config.load(options.config).instance(options.source).pipeline
+            known = config.load(options.config)
+            kind = (
+                known.one_off(options.source, options.base_url)
+                if options.base_url
+                else known.instance(options.source)
+            ).pipeline
     except ConfigError:
         raise
     except InputError as err:

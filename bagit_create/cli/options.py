@@ -65,6 +65,18 @@ _ALL: tuple[Decorator, ...] = (
         " -u is --author.",
     ),
     _what("-u", "short_u", metavar="URL", hidden=True),
+    _what(
+        "--base-url",
+        metavar="URL",
+        help="Another server of the kind that --source names, for this run only: its address."
+        " Only a credential given on the command line goes there.",
+    ),
+    _what(
+        "--allow-missing",
+        is_flag=True,
+        help="Make the package without the files that the source lists and does not hand out;"
+        " sip.json names them.",
+    ),
     _where(
         "-t",
         "--target",
@@ -110,6 +122,18 @@ _ALL: tuple[Decorator, ...] = (
         help="The access token. Other users of this machine can see it in the list of"
         " processes: better use --token-file, or the environment: BIC_TOKEN_<SOURCE>"
         " (BIC_TOKEN_CDS_RDM for cds-rdm), else BIC_TOKEN.",
+    ),
+    _access(
+        "--cookies",
+        metavar="FILE",
+        help="Send the cookies in FILE (Netscape form), which only you may read, each to its own"
+        " server.",
+    ),
+    _access(
+        "--proxy",
+        metavar="URL",
+        help="Go through this proxy: http://, https:// or socks5h://HOST:PORT."
+        " [default: the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY]",
     ),
     _access(
         "-ss",

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote
 
 from .content import Content
-from .server import Reply, json_reply, page
+from .server import Reply, Seen, json_reply, page
 from .shapes import File, Record, Shapes
 from .storage import Storage, ranged
 
@@ -41,9 +41,12 @@ class Invenio(Shapes):
         if record.parent:
             self.parents[record.parent] = record.recid
 
-    def __call__(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
-        """Answer a request; ``target`` is raw and must not be folded."""
-        path, _, query = target.partition("?")
+    methods: frozenset[str] = frozenset()
+
+    def __call__(self, request: Seen) -> Reply:
+        """Answer a request."""
+        path, _, query = request.path.partition("?")
+        headers = request.headers
         if self.allowance is not None:
             self.allowance -= 1
             if self.allowance < 0:

@@ -32,6 +32,7 @@ from __future__ import annotations
 from .content import Content
 from .rdm import Invenio
 from .shapes import File, Record
+from .storage import Storage
 
 PLAIN = {
     "data/run 1/hits#1.csv": b"1,2,3",
@@ -64,12 +65,18 @@ AWKWARD = (
 )
 
 
-def populate(app: Invenio) -> None:
-    """Put all records of its kind into a server."""
-    if app.is_zenodo:
-        _zenodo(app)
-    else:
-        _rdm(app)
+def zenodo(storage: Storage) -> Invenio:
+    """Zenodo, with its records."""
+    app = Invenio(True, storage)
+    _zenodo(app)
+    return app
+
+
+def inveniordm(storage: Storage) -> Invenio:
+    """A server of InvenioRDM, with its records."""
+    app = Invenio(False, storage)
+    _rdm(app)
+    return app
 
 
 def _fill(record: Record, files: dict[str, bytes]) -> Record:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from .content import Content
 from .faults import Fault, Switchboard
-from .rdm import Invenio
-from .records import populate
-from .server import Seen, Server
+from .records import inveniordm, zenodo
+from .server import App, Seen, Server
 from .shapes import File, Record
 from .storage import Storage
 
-SOURCES = {
-    "zenodo": "zenodo.org",
-    "inveniordm": "inveniordm.web.cern.ch",
-    "cds-rdm": "repository.cern",
-    "cds-rdm-sandbox": "sandbox-cds-rdm.web.cern.ch",
+
+class Part(NamedTuple):
+    """Whose part an upstream plays, and what makes it, with its records."""
+
+    host: str
+    make: Callable[[Storage], App]
+
+
+PARTS = {
+    "zenodo": Part("zenodo.org", zenodo),
+    "inveniordm": Part("inveniordm.web.cern.ch", inveniordm),
+    "cds-rdm": Part("repository.cern", inveniordm),
+    "cds-rdm-sandbox": Part("sandbox-cds-rdm.web.cern.ch", inveniordm),
 }
+SOURCES = {name: part.host for name, part in PARTS.items()}
 """The sources, and whose part they play."""
 
 
@@ -33,7 +42,7 @@ class Sandbox:
         self._faults = Switchboard()
         self._ended = Event()
         self._servers: dict[str, Server] = {}
-        self._apps: dict[str, Invenio] = {}
+        self._apps: dict[str, Any] = {}
         self.seen: list[Seen] = []
 
     def __enter__(self) -> Sandbox:
@@ -47,15 +56,14 @@ class Sandbox:
         """Listen and answer."""
         storage = Storage()
         self._listen("storage", storage)
-        for name in SOURCES:
-            app = Invenio(name == "zenodo", storage)
+        for name, part in PARTS.items():
+            app = part.make(storage)
             self._listen(name, app)
             app.base = self.url(name)
             app.storage_url = self.storage_url
-            populate(app)
             self._apps[name] = app
 
-    def _listen(self, name: str, app: Any) -> None:
+    def _listen(self, name: str, app: App) -> None:
         # The storage takes whatever is free: nobody types its address.
         offset = len(self._servers) - 1
         port = self._port + offset if self._port and name != "storage" else 0
@@ -79,6 +87,10 @@ class Sandbox:
     def storage_url(self) -> str:
         """The origin that some files are redirected to; it refuses credentials."""
         return self._servers["storage"].url
+
+    def app(self, source: str) -> Any:
+        """The upstream itself, to change what it holds and how it behaves."""
+        return self._apps[source]
 
     def config_text(self) -> str:
         """The file for ``bic --config`` that points the sources here."""

@@ -7,12 +7,12 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread, current_thread
-from typing import Any
+from typing import Any, Protocol
 
 from .content import Content
 from .faults import Fault, Switchboard
@@ -51,7 +51,18 @@ class Reply:
         return self.body.blocks(self.start, self.stop)
 
 
-App = Callable[[str, str, Mapping[str, str]], Reply]
+class App(Protocol):
+    """What answers. The server sets the addresses once it listens."""
+
+    base: str
+    """Its own address, without a slash at the end."""
+    storage_url: str
+    """The object store's."""
+    methods: frozenset[str]
+    """What it answers besides GET and HEAD."""
+
+    def __call__(self, request: Seen) -> Reply:
+        """Answer; ``request.path`` is raw and must not be folded."""
 
 
 def json_reply(status: int, value: Any, **headers: str) -> Reply:
@@ -150,27 +161,31 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer, or fail as the switchboard says."""
         up = self.upstream
-        headers, target = self._arrived()
-        fault = up.faults.find(up.name, target)
+        request = self._arrived()
+        fault = up.faults.find(up.name, request.path)
         with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
             if fault is None:
-                self._send(up.app(self.command, target, headers))
+                self._send(up.app(request))
             else:
-                self._fail(fault, target, headers)
+                self._fail(fault, request)
 
     do_HEAD = do_GET
 
-    def _arrived(self) -> tuple[dict[str, str], str]:
+    def _arrived(self) -> Seen:
         headers = {name.lower(): value for name, value in self.headers.items()}
         # ``self.path`` has lost a double slash at its beginning, the request line has not.
         target = self.requestline.split(" ")[1]
         length = headers.get("content-length", "")
         body = self.rfile.read(int(length)) if length.isdigit() else b""
-        self.upstream.seen.append(Seen(self.upstream.name, self.command, target, headers, body))
-        return headers, target
+        request = Seen(self.upstream.name, self.command, target, headers, body)
+        self.upstream.seen.append(request)
+        return request
 
     def do_POST(self) -> None:
-        """Nothing here can be changed."""
+        """Few upstreams here can be changed, or asked this way."""
+        if self.command in self.upstream.app.methods:
+            self.do_GET()
+            return
         self._arrived()
         self.close_connection = True
         self._send(json_reply(405, {"status": 405, "message": "Method not allowed."}))
@@ -198,14 +213,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- faults ---------------------------------------------------------------------------------
 
-    def _fail(self, fault: Fault, target: str, headers: Mapping[str, str]) -> None:
+    def _fail(self, fault: Fault, request: Seen) -> None:
         made = self._instead(fault)
         if made is not None:
             self._send(made)
             return
         if fault.kind == "slow-first-byte":
             self.upstream.ended.wait(fault.seconds)
-        reply = self.upstream.app(self.command, target, headers)
+        reply = self.upstream.app(request)
         if fault.kind in ("reset", "cut", "stall"):
             self._break(fault, reply)
         elif fault.kind == "endless":

@@ -9,15 +9,17 @@ from itertools import count
 from urllib.parse import urlsplit
 
 from .content import Content
-from .server import Reply
+from .server import Reply, Seen
 
 
 class Storage:
     """The object store behind some files: signed addresses, and no second way to sign in."""
 
     LIFE_S = 60
+    methods: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
+        self.base = self.storage_url = ""
         self._held: dict[str, tuple[Content, float]] = {}
         self._numbers = count()  # not the length: two threads may sign at once
 
@@ -27,14 +29,14 @@ class Storage:
         self._held[name] = content, time.monotonic() + self.LIFE_S
         return f"{name}?X-Amz-Signature=invented"
 
-    def __call__(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
+    def __call__(self, request: Seen) -> Reply:
         """Serve what was signed."""
-        content, until = self._held.get(urlsplit(target).path, (Content(b""), 0.0))
-        if "authorization" in headers:
+        content, until = self._held.get(urlsplit(request.path).path, (Content(b""), 0.0))
+        if {"authorization", "private-token", "cookie"} & set(request.headers):
             return _xml(400, "InvalidArgument")
-        if "X-Amz-Signature=" not in target or time.monotonic() > until:
+        if "X-Amz-Signature=" not in request.path or time.monotonic() > until:
             return _xml(403, "AccessDenied")
-        return ranged(content, headers)
+        return ranged(content, request.headers)
 
 
 def ranged(content: Content, headers: Mapping[str, str], tagged: bool = True) -> Reply:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..model import Checksum, Fetched, Placed, Record, Skipped
+from ..model import Checksum, Fetched, Missing, Placed, Record, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Contents:
     only read through. ``absent`` are files that are not in the bag and of which only upstream's
     own checksums are known. ``params`` are those of the first audit step, free of secrets;
     ``steps`` are the further ones. ``timestamp`` is Unix seconds. ``placeholders`` are bag paths of
-    empty files that keep empty folders.
+    empty files that keep empty folders. ``missing`` are files that upstream withheld and nobody can
+    fetch: they stand in sip.json only.
     """
 
     record: Record
@@ -34,6 +35,7 @@ class Contents:
     usr_meta: Mapping[str, Any]
     author: str | None = None
     placeholders: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..model import Checksum, Fetched, FileEntry, Placed, Skipped
+from ..model import Checksum, Fetched, FileEntry, Missing, Placed, Skipped
 from ..version import get_version
 from .baginfo import WEBSITE
 from .contents import Contents, Written
@@ -92,6 +92,8 @@ def _entries(
         yield _fetched_entry(fetched)
     for placed in absent:
         yield _absent_entry(placed)
+    for one_missing in contents.missing:
+        yield _missing_entry(one_missing)
 
 
 def _own_entry(one: Written) -> dict[str, Any]:
@@ -149,6 +151,15 @@ def _absent_entry(one: Placed) -> dict[str, Any]:
     }
     if one.entry.size is not None:
         made["size"] = one.entry.size
+    return made
+
+
+def _missing_entry(one: Missing) -> dict[str, Any]:
+    """A file that upstream lists and does not hand out; ``origin.missing`` is the reason."""
+    made = _absent_entry(one.placed)
+    made["origin"]["missing"] = one.reason
+    if one.http_status:
+        made["origin"]["http_status"] = one.http_status
     return made
 
 

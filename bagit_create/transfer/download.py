@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import log
 from ..answers import BrokenBody, Stream
-from ..checksums import BLOCK, Digests, known
+from ..checksums import BLOCK, Digests, from_content_md5, known
 from ..client import Client
 from ..errors import (
     AccessDenied,
@@ -24,6 +25,7 @@ from ..errors import (
 )
 from ..model import Checksum, FileEntry
 from ..urls import without_secrets
+from . import xrootd
 
 _PAGE_NAMES = re.compile(r"\.(html?|xhtml|shtml|mht|php|aspx?|jsp)$", re.IGNORECASE)
 _COMPRESSED_NAMES = re.compile(r"\.(gz|tgz|z|taz|svgz|zst|br)$", re.IGNORECASE)
@@ -31,6 +33,9 @@ _COMPRESSED_NAMES = re.compile(r"\.(gz|tgz|z|taz|svgz|zst|br)$", re.IGNORECASE)
 
 class Download:
     """A file on its way. After :meth:`run`, the facts stand in the attributes.
+
+    ``entry`` is the file with the checksum of ``Content-MD5`` (RFC 1864), where upstream's list
+    has none and its server sends one.
 
     :param part: where the bytes go; None to hash them only.
     :param algorithms: digests to compute, those upstream published among them.
@@ -47,12 +52,13 @@ class Download:
         advanced: Callable[[int], None],
     ) -> None:
         self._client = client
-        self._entry = entry
+        self._entry = self.entry = entry
         self._part = part
         self._algorithms = algorithms
         self._advanced = advanced
         self._digests = Digests(algorithms)
         self._validator: str | None = None
+        self._told: Checksum | None = None
         self.received = 0
         self.url = ""
         self.http_status = 0
@@ -61,10 +67,13 @@ class Download:
     def run(self) -> None:
         """Fetch from the first location that has the file; a wrong one is fetched once more."""
         error: Exception | None = None
-        for url in web_addresses(self._entry):
+        for url in (*web_addresses(self._entry), *xrootd.addresses(self._entry)):
             for again in (False, True):
                 try:
-                    self._fetch(url)
+                    if url.startswith("root:"):
+                        self._copy(url)
+                    else:
+                        self._fetch(url)
                     self._verify()
                     return
                 except (ChecksumMismatch, _WrongLength) as err:
@@ -108,13 +117,19 @@ class Download:
                     continue
                 if not isinstance(err, (RecordNotFound, AccessDenied)):
                     raise
-                raise TransferError(
+                raise withheld(
                     "A file that upstream lists is "
                     + ("refused." if isinstance(err, AccessDenied) else "not there."),
                     where=f"{self._entry.name} at {self.url}",
                     http_status=err.http_status,
                     hint=err.hint,
                 ) from err
+
+    def _copy(self, url: str) -> None:
+        """Read the file with xrdcp."""
+        self._restart()
+        self.url = url
+        self._store(xrootd.blocks(url, self._entry.name, self._client.timeout))
 
     def _range(self) -> dict[str, str]:
         """Ask for the rest only, if the server can tell whether it is the rest of the same file."""
@@ -136,10 +151,16 @@ class Download:
         if decode:
             self._validator = None  # the length counts compressed bytes: nothing to go on from
         self._refuse_page(stream.headers)
+        if not decode:
+            self._told = from_content_md5(stream.headers.get("Content-MD5"))
+        self._store(stream.blocks(BLOCK, decode))
+
+    def _store(self, blocks: Iterator[bytes]) -> None:
+        """Write and hash what arrives."""
         limit = self._entry.size
         sink = self._open_part()
         try:
-            for block in stream.blocks(BLOCK, decode):
+            for block in blocks:
                 if self._client.stopped:
                     raise Interrupted("The run was ended while files were being fetched.")
                 self.received += len(block)
@@ -174,7 +195,7 @@ class Download:
             and not _PAGE_NAMES.search(self._entry.name)
             and not any(known(one) for one in self._entry.checksums)
         ):
-            raise TransferError(
+            raise withheld(
                 "The server sent a web page instead of the file.",
                 where=f"{self._entry.name} at {self.url}",
                 hint=self._client.access_hint(),
@@ -200,6 +221,8 @@ class Download:
         if entry.size is not None and self.received != entry.size:
             self._wrong_length(str(self.received))
         self.checksums = self._digests.checksums()
+        if self._told is not None and not any(map(known, entry.checksums)):
+            self.entry = entry = replace(entry, checksums=(*entry.checksums, self._told))
         compare(entry, self.checksums, self.url)
 
 
@@ -221,6 +244,13 @@ def compare(entry: FileEntry, computed: tuple[Checksum, ...], where: str) -> Non
                 f"found {found[announced.algorithm]}",
                 hint="it was fetched twice; tell who runs the source",
             )
+
+
+def withheld(message: str, **facts: Any) -> TransferError:
+    """The error for a file that upstream lists and does not hand out."""
+    error = TransferError(message, **facts)
+    error.withheld = True
+    return error
 
 
 def web_addresses(entry: FileEntry) -> tuple[str, ...]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
 from .. import log
-from ..checksums import from_content_md5, known
+from ..checksums import Digests, from_content_md5, known
 from ..client import Client
+from ..errors import TransferError
 from ..log import now
-from ..model import Checksum, Events, Fetched, FileEntry, Placed
+from ..model import Checksum, Events, Fetched, FileEntry, Missing, Placed
 from .copy import copy, source_path
-from .download import Download, web_addresses
+from .download import Download, compare, web_addresses
 from .pool import run
 
 SMALL = 64 * 1024
@@ -38,7 +41,8 @@ def fetch(
     parts: Path | None = None,
     finished: dict[str, dict[str, Any]] | None = None,
     finish: Callable[[dict[str, Any]], None] | None = None,
-) -> tuple[Fetched, ...]:
+    allow_missing: bool = False,
+) -> tuple[tuple[Fetched, ...], tuple[Missing, ...]]:
     """Bring every file into the bag, or with ``parts=None`` only read and hash it.
 
     :param bag: the staged bag's folder.
@@ -46,6 +50,8 @@ def fetch(
     :param parts: folder for downloads under way; None keeps no bytes.
     :param finished: what an earlier run left, by bag path (see :class:`~..sip.staging.Staging`).
     :param finish: told of every finished download.
+    :param allow_missing: do without files that upstream withholds; optional ones always are.
+    :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
     events.started(len(placed), _total(placed))
@@ -67,19 +73,42 @@ def fetch(
     reused = {p.bagpath: f for p in placed if (f := _reuse(p, bag, finished or {}, algorithms))}
     if reused:
         log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
+    missing: list[Missing] = []
     todo = [item for item in placed if item.bagpath not in reused]
+    made = [item for item in todo if item.entry.maker is not None]
     local = [item for item in todo if source_path(item.entry) is not None]
-    remote = [item for item in todo if source_path(item.entry) is None]
+    remote = [i for i in todo if source_path(i.entry) is None and i.entry.maker is None]
     small = [item for item in local if (item.entry.size or 0) <= SMALL]
     large = [item for item in local if (item.entry.size or 0) > SMALL]
     for work, items, threads in (
         (transfer.copy, large, min(jobs, os.cpu_count() or 1)),
         (transfer.copy, small, 1),
         (transfer.download, remote, jobs),
+        (transfer.make, made, 1),
     ):
-        for one in run(work, items, threads, stop):
-            reused[one.placed.bagpath] = one
-    return tuple(reused[item.bagpath] for item in placed)
+        for one in run(_tolerant(work, allow_missing), items, threads, stop):
+            if isinstance(one, Missing):
+                missing.append(one)
+            else:
+                reused[one.placed.bagpath] = one
+    return tuple(reused[i.bagpath] for i in placed if i.bagpath in reused), tuple(missing)
+
+
+def _tolerant(
+    work: Callable[[Placed], Fetched], allow_missing: bool
+) -> Callable[[Placed], Fetched | Missing]:
+    """The same work, which does without a file that upstream withholds where it may."""
+
+    def attempt(item: Placed) -> Fetched | Missing:
+        try:
+            return work(item)
+        except TransferError as err:
+            if not (err.withheld and (allow_missing or item.entry.optional)):
+                raise
+            log.warning(f"not in the package: {item.entry.name}: {err.headline()}")
+            return Missing(item, err.message, err.http_status)
+
+    return attempt
 
 
 def look_ahead(placed: Sequence[Placed], client: Client | None, jobs: int) -> tuple[Placed, ...]:
@@ -134,14 +163,25 @@ class _Transfer:
         self._started = now()
 
     def copy(self, item: Placed) -> Fetched:
-        """Copy one local file, or only hash it."""
-        size, checksums = copy(
-            item.entry,
-            f"{self._bag}/{item.bagpath}" if self._parts else None,
-            _with_published(self._algorithms, item.entry),
-            self._events.advanced,
-            self._stopped,
-        )
+        """Copy one local file, or only hash it; one that upstream has too may come from there."""
+        destination = f"{self._bag}/{item.bagpath}" if self._parts else None
+        try:
+            size, checksums = copy(
+                item.entry,
+                destination,
+                _with_published(self._algorithms, item.entry),
+                self._events.advanced,
+                self._stopped,
+            )
+            compare(item.entry, checksums, "its place on this machine")
+        except TransferError as err:
+            if not web_addresses(item.entry):
+                raise
+            log.info(f"{item.entry.name} is fetched by HTTP instead: {err.message}")
+            if destination is not None:
+                with suppress(FileNotFoundError):
+                    os.unlink(destination)
+            return self.download(item)
         self._events.file_done(item.bagpath)
         return Fetched(item, size, checksums, "", self._started, downloaded=self._parts is not None)
 
@@ -153,10 +193,12 @@ class _Transfer:
             self._client,
             item.entry,
             part,
-            _with_published(self._algorithms, item.entry),
+            _with_published(self._algorithms, item.entry, "md5"),
             self._events.advanced,
         )
         one.run()
+        if one.entry is not item.entry:
+            item = replace(item, entry=one.entry)
         fetched = Fetched(
             item, one.received, one.checksums, one.url, now(), part is not None, one.http_status
         )
@@ -169,12 +211,41 @@ class _Transfer:
         log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
         return fetched
 
+    def make(self, item: Placed) -> Fetched:
+        """Have a file made, hashing it as it comes."""
+        assert item.entry.maker is not None
+        algorithms = _with_published(self._algorithms, item.entry)
+        digests, size = Digests(algorithms), 0
+        number = next(self._number)
+        with TemporaryDirectory(prefix="make-", dir=self._parts) as scratch:
+            blocks = item.entry.maker(Path(scratch), self._stopped)
+            with open(
+                os.devnull if self._parts is None else self._parts / f"{number}.part", "wb"
+            ) as part:
+                for block in blocks:
+                    part.write(block)
+                    digests.update(block)
+                    size += len(block)
+                    self._events.advanced(len(block))
+        fetched = Fetched(
+            item, size, digests.checksums(), "", now(), downloaded=self._parts is not None
+        )
+        compare(item.entry, fetched.checksums, "its maker")
+        if self._parts is not None:
+            os.replace(self._parts / f"{number}.part", f"{self._bag}/{item.bagpath}")
+        self._events.file_done(item.bagpath)
+        log.debug(f"made {item.bagpath} ({size} bytes)")
+        return fetched
 
-def _with_published(algorithms: tuple[str, ...], entry: FileEntry) -> tuple[str, ...]:
-    if not entry.checksums:
+
+def _with_published(
+    algorithms: tuple[str, ...], entry: FileEntry, otherwise: str = ""
+) -> tuple[str, ...]:
+    """Digests for the manifests and to compare; ``otherwise`` where upstream's list has none."""
+    published = [one.algorithm for one in entry.checksums if known(one)]
+    if not published and not otherwise:
         return algorithms
-    published = (one.algorithm for one in entry.checksums if known(one))
-    return tuple(dict.fromkeys((*algorithms, *published)))
+    return tuple(dict.fromkeys((*algorithms, *(published or [otherwise]))))
 
 
 def _fact(fetched: Fetched) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _CREDENTIAL = re.compile(r"://[^/]*@|[?&](?:access_token|token|apikey|X-Amz-Sign
 
 
 # Of an entry only this is looked at; the rest need not stay in memory, 100,000 times over.
+_JUDGED_OF_ORIGIN = ("filename", "url", "missing")
 _JUDGED = ("origin", "bagpath", "downloaded", "size", "checksum", "metadata")
 
 
@@ -102,7 +103,7 @@ def _read(bag: Bag, found: Findings) -> dict[str, Any] | None:
         if "bagpath" in made:
             return {name: made[name] for name in _JUDGED if name in made}
         if "filename" in made:
-            return {name: made[name] for name in ("filename", "url") if name in made}
+            return {name: made[name] for name in _JUDGED_OF_ORIGIN if name in made}
         return made
 
     def refuse(name: str) -> None:
@@ -150,7 +151,9 @@ def _check_entry(
         found.error("C18", path, "sip.json says downloaded, the file is missing")
     if not downloaded and here:
         found.warning("C19", path, "present, but sip.json says not downloaded")
-    if not downloaded and not here:
+    if not downloaded and not here and isinstance(at(entry, "origin", "missing"), str):
+        found.warning("C55", path, f"withheld by its source: {at(entry, 'origin', 'missing')}")
+    elif not downloaded and not here:
         if path not in bag.fetch:
             found.error("C20", path, "absent and not in fetch.txt; it cannot be completed")
         if not any(path in digests for digests in bag.listed.values()):

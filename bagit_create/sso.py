@@ -1,0 +1,70 @@
+"""CERN's single sign-on with a certificate: the one door to ``cern_sso``, which is optional.
+
+The package is ``python-cern-sso`` (extra ``[sso]``); other packages install a module of the same
+name, so the function is looked for, not the module. Its login server was replaced by Keycloak, so
+against CERN a cookie file (``--cookies``) is the way that works today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.cookiejar import CookieJar
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from .errors import AccessDenied, ConfigError, Unreachable
+
+
+def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
+    """Sign on to a server and return its cookies, with those of ``jar``.
+
+    :param cert: the path without its ending of a certificate ``.pem`` and an unencrypted ``.key``.
+    :raises ConfigError: if the package or one of the files is missing.
+    :raises AccessDenied: if the certificate is refused.
+    """
+    base = Path(cert).expanduser()
+    files = [base.with_name(base.name + ending) for ending in (".pem", ".key")]
+    for one in files:
+        if not one.is_file():
+            raise ConfigError("--cert names a file that is not there.", where=str(one))
+    call = _cert_sign_on()
+    try:
+        cookies: CookieJar = call(address, str(files[0]), str(files[1]))
+    except (requests.exceptions.HTTPError, requests.exceptions.SSLError) as err:
+        raise AccessDenied(
+            "Sign-on with the certificate was refused: access denied.",
+            where=address,
+            hint="sign on with a browser or CERN's own tools, and give the cookies with --cookies",
+        ) from err
+    except requests.exceptions.RequestException as err:
+        raise Unreachable(
+            "Sign-on with the certificate failed: the login server cannot be reached.",
+            where=address,
+        ) from err
+    except Exception as err:  # the page was not the form that cern_sso knows
+        raise AccessDenied(
+            "Sign-on with the certificate failed: the login page is not the one cern_sso knows.",
+            where=f"{address} ({type(err).__name__})",
+            hint="sign on with a browser or CERN's own tools, and give the cookies with --cookies",
+        ) from err
+    for cookie in cookies:
+        if jar is None:
+            jar = CookieJar()
+        jar.set_cookie(cookie)
+    if jar is None:
+        raise AccessDenied("Sign-on with the certificate brought no cookie.", where=address)
+    return jar
+
+
+def _cert_sign_on() -> Callable[[str, str, str], Any]:
+    try:
+        found: Callable[[str, str, str], Any] = import_module("cern_sso").cert_sign_on
+    except (ImportError, AttributeError) as err:
+        raise ConfigError(
+            "--cert needs the package python-cern-sso.",
+            hint="pip install 'bagit-create[sso]' (it needs Kerberos headers), or use --cookies",
+        ) from err
+    return found
