@@ -34,7 +34,9 @@ class Instance:
     over an address's decoded path, ``dois`` over a DOI, each with a group ``recid``. A credential
     goes to the origin of ``base_url`` and nowhere else. ``credential_cookie`` is the name of the
     cookie that carries it, for a kind that knows no tokens. ``eos_mount`` is where EOS may be
-    mounted on this machine. ``configured`` is false for a server named on the command line.
+    mounted on this machine. ``oai_id`` is the OAI
+    identifier of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server.
+    ``configured`` is false for a server named on the command line.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Instance:
     token: str = field(default="", repr=False)
     metadata_accept: str = ""
     eos_mount: str = "/eos"
+    oai_id: str = ""
+    bibdocfile: str = "/opt/cdsweb/bin/bibdocfile"
     configured: bool = True
     origin_file: Path | None = None
 

@@ -112,6 +112,8 @@ def read_cookies(path: Path) -> MozillaCookieJar:
         ) from err
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"The cookie file cannot be read: {err}") from err
+    for cookie in jar:
+        cookie.expires = None
     if not len(jar):
         raise ConfigError("The cookie file holds no cookie.", where=str(path))
     return jar

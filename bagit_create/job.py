@@ -43,7 +43,7 @@ class Job:
         instance, recid = self._whereabouts()
         self._options.check(instance.pipeline)
         check_target(self._options.target)
-        client = self._client(instance)
+        client = self._client(instance, recid)
         try:
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
@@ -75,7 +75,7 @@ class Job:
             return instance, recid
         return known_servers.instance(options.source or ""), options.recid
 
-    def _client(self, instance: Instance) -> Client | None:
+    def _client(self, instance: Instance, recid: str | None) -> Client | None:
         if instance.pipeline == "local":
             return None
         options = self._options
@@ -85,7 +85,7 @@ class Job:
         if options.cookies:
             jar = credentials.read_cookies(options.cookies)
         if options.cert:
-            jar = sso.sign_on(instance.base_url, options.cert, jar)
+            jar = sso.sign_on(f"{instance.base_url}/record/{recid}", options.cert, jar)
         for value in (
             token and token.value,
             share and share[1].value,

@@ -102,6 +102,8 @@ class JobOptions:
             yield "--invcookie and --token are the same cookie here; give one of them."
         if self.bd_ssh_host and not self.bibdoc:
             yield "--bd-ssh-host works only together with --bibdoc."
+        if self.bd_ssh_host and not re.fullmatch(r"\w[\w.@:%-]*", self.bd_ssh_host):
+            yield "--bd-ssh-host is the name of a host, with or without USER@."
         if self.alternate_uri and not self.light:
             yield "--alternate-uri chooses the addresses of fetch.txt, so it needs --dry-run."
         if self.hash_missing and not self.light:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packages import Harvest
 
 from bagit_create import client
+from bagit_create.main import process
 from bagit_create.sandbox import Sandbox
 
 
@@ -54,6 +56,17 @@ def sandbox() -> Iterator[Sandbox]:
     """Upstreams on loopback, fresh for each test."""
     with Sandbox() as running:
         yield running
+
+
+@pytest.fixture
+def harvest(config_file: Path, tmp_path: Path) -> Harvest:
+    """``process()`` with the sandbox's addresses and a target of the test's own."""
+
+    def call(recid: str | int | None = None, source: str | None = "zenodo", **more: Any) -> Any:
+        options = {"target": tmp_path / "out", "config": config_file, "retries": 2, **more}
+        return process(recid=recid, source=source, **options)
+
+    return call
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ class Facts:
 
 
 KINDS = {
+    "invenio-v1": Facts("cds", "1002", "404404", "1403", r"/record/1002\?of=xm$"),
     "zenodo": Facts("zenodo", "7000001", "999", "7000002", r"/api/records/7000001$"),
     "inveniordm": Facts(
         "cds-rdm", "k3f9q-7xw21", "nowhe-re000", "close-00003", r"/api/records/k3f9q-7xw21$"

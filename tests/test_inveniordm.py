@@ -7,39 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import bagit
 import pytest
+from packages import Harvest, by_name, sip_json
 
-from bagit_create.main import process
 from bagit_create.sandbox import Fault, Sandbox
-
-Harvest = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def harvest(sandbox: Sandbox, config_file: Path, tmp_path: Path) -> Harvest:
-    """``process()`` with the sandbox's addresses and a target of the test's own."""
-
-    def call(recid: str | int | None = None, source: str | None = "zenodo", **more: Any) -> Any:
-        options = {"target": tmp_path / "out", "config": config_file, "retries": 2, **more}
-        return process(recid=recid, source=source, **options)
-
-    return call
-
-
-def sip_json(result: dict[str, Any]) -> Any:
-    """The package's description of itself."""
-    assert 0 == result["status"], result
-    return json.loads((Path(result["path"]) / "data/meta/sip.json").read_text(encoding="utf-8"))
-
-
-def by_name(result: dict[str, Any]) -> dict[str, Any]:
-    """Entries of sip.json by upstream's name."""
-    return {one["origin"]["filename"]: one for one in sip_json(result)["contentFiles"]}
 
 
 def nothing_left(tmp_path: Path) -> bool:

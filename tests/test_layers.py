@@ -76,7 +76,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 #: A pipeline may build on another one only where that is declared here.
-RELATED = {"zenodo": {"inveniordm"}}
+RELATED = {
+    "invenio_v1": {"bibdocfile", "eos", "marc"},
+    "zenodo": {"inveniordm"},
+}
 
 #: Each library stands behind one door.
 ONLY_IN: dict[str, set[str]] = {
@@ -85,10 +88,20 @@ ONLY_IN: dict[str, set[str]] = {
     "click": {"cli"},
     "rich": {"console"},
     "platformdirs": {"config"},
+    "lxml": {"pipelines"},
     "bagit": set(),  # the second opinion of the tests; our own writer and validator decide
 }
 
-SLOW_TO_LOAD = {"requests", "urllib3", "rich", "xml", "bagit", "bagit_create.sandbox", "http"}
+SLOW_TO_LOAD = {
+    "requests",
+    "urllib3",
+    "rich",
+    "xml",
+    "bagit",
+    "bagit_create.sandbox",
+    "http",
+    "lxml",
+}
 
 
 def modules() -> list[Path]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bagit_create.sandbox import Fault, Sandbox
+from bagit_create.sandbox.sandbox import SOURCES
 from bagit_create.sandbox.storage import Storage
 
 OPEN = "/api/records/7000001"
@@ -83,8 +84,8 @@ def test_each_source_has_an_origin_of_its_own(sandbox: Sandbox) -> None:
     """The configuration names one base and one unique host for every source."""
     tables = tomllib.loads(sandbox.config_text())
 
-    assert {"zenodo", "inveniordm", "cds-rdm", "cds-rdm-sandbox"} == set(tables)
-    assert 4 == len({table["hosts"][0] for table in tables.values()})
+    assert set(SOURCES) == set(tables)
+    assert len(SOURCES) == len({table["hosts"][0] for table in tables.values()})
     assert all(table["base_url"] == f"http://{table['hosts'][0]}" for table in tables.values())
 
 

@@ -20,6 +20,8 @@ from . import output
 
 #: A record of each source that the sandbox plays.
 RECORDS = {
+    "cds": "1002",
+    "ilcdoc": "1003",
     "zenodo": "7000001",
     "inveniordm": "k3f9q-7xw21",
     "cds-rdm": "k3f9q-7xw21",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .content import Content
 from .faults import Fault, Switchboard
+from .invenio_v1 import invenio_v1
 from .records import inveniordm, zenodo
 from .server import App, Seen, Server
 from .shapes import File, Record
@@ -22,6 +23,8 @@ class Part(NamedTuple):
 
 
 PARTS = {
+    "cds": Part("cds.cern.ch", invenio_v1),
+    "ilcdoc": Part("ilcdoc.linearcollider.org", invenio_v1),
     "zenodo": Part("zenodo.org", zenodo),
     "inveniordm": Part("inveniordm.web.cern.ch", inveniordm),
     "cds-rdm": Part("repository.cern", inveniordm),

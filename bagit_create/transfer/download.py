@@ -27,8 +27,9 @@ from ..model import Checksum, FileEntry
 from ..urls import without_secrets
 from . import xrootd
 
+_PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_NAMES = re.compile(r"\.(html?|xhtml|shtml|mht|php|aspx?|jsp)$", re.IGNORECASE)
-_COMPRESSED_NAMES = re.compile(r"\.(gz|tgz|z|taz|svgz|zst|br)$", re.IGNORECASE)
+_COMPRESSED_NAMES = re.compile(r"\.(gz|tgz|z|taz|svgz|bz2|tbz2?|xz|txz|zst|br)$", re.IGNORECASE)
 
 
 class Download:
@@ -146,8 +147,7 @@ class Download:
             self._restart()
         self.http_status = stream.status
         self._validator = _validator(stream.headers)
-        encoded = stream.headers.get("Content-Encoding", "identity").lower() != "identity"
-        decode = encoded and not _COMPRESSED_NAMES.search(self._entry.name)
+        decode = is_decoded(stream.headers, self._entry.name)
         if decode:
             self._validator = None  # the length counts compressed bytes: nothing to go on from
         self._refuse_page(stream.headers)
@@ -188,13 +188,7 @@ class Download:
     def _refuse_page(self, headers: Mapping[str, str]) -> None:
         """A web page where a file was due is refused, unless a checksum can decide."""
         kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        pages = ("text/html", "application/xhtml+xml")
-        if (
-            kind in pages
-            and self._entry.media_type not in pages
-            and not _PAGE_NAMES.search(self._entry.name)
-            and not any(known(one) for one in self._entry.checksums)
-        ):
+        if is_page(kind, self._entry) and not any(known(one) for one in self._entry.checksums):
             raise withheld(
                 "The server sent a web page instead of the file.",
                 where=f"{self._entry.name} at {self.url}",
@@ -244,6 +238,21 @@ def compare(entry: FileEntry, computed: tuple[Checksum, ...], where: str) -> Non
                 f"found {found[announced.algorithm]}",
                 hint="it was fetched twice; tell who runs the source",
             )
+
+
+def is_page(kind: str, entry: FileEntry) -> bool:
+    """Whether an answer of this media type is a web page where the file is none."""
+    return kind in _PAGES and entry.media_type not in _PAGES and not _PAGE_NAMES.search(entry.name)
+
+
+def is_decoded(headers: Mapping[str, str], name: str) -> bool:
+    """Whether a body was compressed for the way only.
+
+    A server that guesses ``Content-Encoding`` from a name (``data.tar.gz``) sends the file itself:
+    its size and checksum are of these very bytes.
+    """
+    coding = headers.get("Content-Encoding", "identity").lower()
+    return coding != "identity" and not _COMPRESSED_NAMES.search(name)
 
 
 def withheld(message: str, **facts: Any) -> TransferError:

@@ -19,7 +19,7 @@ from ..errors import TransferError
 from ..log import now
 from ..model import Checksum, Events, Fetched, FileEntry, Missing, Placed
 from .copy import copy, source_path
-from .download import Download, compare, web_addresses
+from .download import Download, compare, is_decoded, is_page, web_addresses
 from .pool import run
 
 SMALL = 64 * 1024
@@ -128,8 +128,11 @@ def look_ahead(placed: Sequence[Placed], client: Client | None, jobs: int) -> tu
 
 def _told(entry: FileEntry, headers: Any) -> FileEntry:
     """The entry with what the headers of its file say, where it knew nothing."""
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if is_page(kind, entry):  # Invenio v1 answers HEAD so where it means nothing
+        return entry
     length = headers.get("Content-Length", "")
-    encoded = "Content-Encoding" in headers
+    encoded = is_decoded(headers, entry.name)
     md5 = None if encoded else from_content_md5(headers.get("Content-MD5"))
     return replace(
         entry,

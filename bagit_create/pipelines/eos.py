@@ -1,0 +1,55 @@
+"""Where a file on EOS, CERN's disk store, can be had: mounted here, by XRootD, or by the web.
+
+Facts: eos-docs.web.cern.ch; the web address of the digital memory's archive is that of its folder
+on EOS.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import quote
+
+_WEB = {
+    "/eos/media/cds/public/www/digital-memory/": "https://cern.ch/digital-memory/",
+    "/eos/opendata/": "https://opendata.cern.ch/eos/opendata/",
+}
+_SERVERS = {
+    "/eos/media/": "root://eosmedia.cern.ch/",
+    "/eos/opendata/": "root://eospublic.cern.ch/",
+    "/eos/project/": "root://eosproject.cern.ch/",
+    "/eos/project-": "root://eosproject.cern.ch/",
+    "/eos/user/": "root://eosuser.cern.ch/",
+}
+
+
+def mounted(path: str, mount: str) -> str:
+    """The ``file://`` address of a path on EOS if it is mounted on this machine, else ``""``.
+
+    :param path: ``/eos/…``.
+    :param mount: where EOS is mounted, usually ``/eos``.
+    """
+    local = os.path.join(mount, path.removeprefix("/eos/"))
+    if ".." in path.split("/") or not os.path.isfile(local):
+        return ""
+    return Path(local).absolute().as_uri()
+
+
+def locations(path: str, mount: str, light: bool) -> tuple[str, ...]:
+    """Every address at which a path on EOS can be had from here, the best first.
+
+    A light bag promises the XRootD address too where this machine has no ``xrdcp``: whoever
+    completes it may. A path that is not on EOS has none.
+    """
+    if not path.startswith("/eos/"):
+        return ()
+    found = [mounted(path, mount)]
+    found += [web + quote(path[len(p) :]) for p, web in _WEB.items() if path.startswith(p)]
+    if light or shutil.which("xrdcp"):
+        found += [
+            server + quote(path)  # two slashes before the path: XRootD takes one for relative
+            for p, server in _SERVERS.items()
+            if path.startswith(p)
+        ]
+    return tuple(url for url in found if url)

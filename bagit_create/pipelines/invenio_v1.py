@@ -1,0 +1,301 @@
+"""Invenio v1 (the old CERN Document Server, ILCDoc): MARCXML, and the files of its 856 fields.
+
+Facts: inveniosoftware/invenio (maint-1.2). The server answers 200 to nearly everything: an empty
+collection for a record that never was, a web page for one that may not be read. A redirect loses
+``of=xm``, so none is followed blindly.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from .. import log
+from ..answers import REDIRECTS, Answer, html_hint
+from ..client import Client
+from ..config import Instance
+from ..errors import AccessDenied, RecordNotFound, UpstreamError
+from ..model import Checksum, Document, FileEntry, Record, Skipped
+from ..options import JobOptions
+from ..urls import without_secrets
+from . import bibdocfile, marc
+from .eos import locations
+
+WHAT = "Metadata request"
+_BOT = re.compile(rb"not a bot|anubis_challenge", re.IGNORECASE)
+_NOT_ALLOWED = re.compile(rb"not authori[sz]ed", re.IGNORECASE)
+
+
+class InvenioV1:
+    """A server that runs Invenio 1."""
+
+    def __init__(self, instance: Instance, client: Client, options: JobOptions) -> None:
+        self._instance = instance
+        self._client = client
+        self._options = options
+        self._hosts = {urlsplit(instance.base_url).netloc.lower(), *instance.hosts}
+        self._notes: list[str] = []
+
+    def harvest(self, recid: str | None) -> Record:
+        """Ask for the record; see :meth:`Pipeline.harvest`."""
+        asked = recid or ""
+        answer = self._metadata(asked)
+        found = self._record(answer, asked)
+        page = f"{self._instance.base_url}/record/{found.recid}"
+        documents = [
+            Document("metadata.xml", answer.content, answer.url, media_type="application/xml")
+        ]
+        files, skipped = self._files(found)
+        if self._options.bibdoc:
+            output = bibdocfile.run(
+                self._instance.bibdocfile,
+                found.recid,
+                self._options.bd_ssh_host,
+                self._options.timeout,
+            )
+            documents.append(Document("bibdoc.txt", output, None, "meta", "text/plain"))
+            files, more = self._join(files, bibdocfile.parse(output, found.recid))
+            skipped = (*skipped, *more)
+        description = marc.describe(found, page)
+        return Record(
+            source=self._instance.name,
+            recid=found.recid,
+            requested=asked,
+            files=files,
+            documents=tuple(documents),
+            metadata_url=answer.url,
+            description=description,
+            organization=self._instance.organization,
+            external_identifier=description.identifiers[0],
+            skipped=skipped,
+            notes=tuple(self._notes),
+        )
+
+    # -- the record ---------------------------------------------------------------------------
+
+    def _metadata(self, recid: str) -> Answer:
+        """The MARCXML; from OAI-PMH if a wall against robots stands before the record."""
+        url = f"{self._instance.base_url}/record/{quote(recid, safe='')}?of=xm"
+        for _ in range(5):
+            answer = self._client.get(
+                url, what=WHAT, accept="text/xml", allow=(*REDIRECTS, 410), follow=False
+            )
+            if answer.status not in REDIRECTS:
+                break
+            url = self._redirected(recid, url, answer.headers.get("Location", ""))
+        if answer.status == 410:
+            self._refuse_gone(answer, recid)
+        if answer.content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+            if not html_hint(answer.content):
+                return answer
+        if _BOT.search(answer.content[:20_000]) and self._instance.oai_id:
+            return self._from_oai(recid)
+        answer.refuse_login(WHAT, self._client.access_hint())
+        if _NOT_ALLOWED.search(answer.content[:200_000]):
+            raise AccessDenied(
+                f"{WHAT} was refused: access denied.",
+                where=answer.url,
+                hint=self._client.access_hint(),
+            )
+        kind = answer.headers.get("Content-Type", "none")
+        raise UpstreamError(
+            f"{WHAT} did not return XML (Content-Type: {kind}).",
+            where=answer.url,
+            hint="the answer was a web page, not data: a firewall or a page for people stands in"
+            " between",
+        )
+
+    def _redirected(self, recid: str, url: str, location: str) -> str:
+        """Where to ask instead, if it is still this record on this server."""
+        try:
+            target = urljoin(url, location)
+            parts = urlsplit(target)
+        except ValueError as err:
+            raise UpstreamError(f"{WHAT} was redirected to no address.", where=url) from err
+        where = f"{without_secrets(url)} to {without_secrets(target)}"
+        if "/login" in parts.path:
+            raise AccessDenied(
+                f"{WHAT} was refused: access denied, a login is asked for.",
+                where=where,
+                hint=self._client.access_hint(),
+            )
+        if parts.netloc.lower() not in self._hosts or parts.scheme not in ("http", "https"):
+            raise RecordNotFound(
+                f"{WHAT} was redirected: no such record here, it moved to another site."
+                " Try to harvest the redirected source.",
+                where=where,
+                hint=f"open {without_secrets(target)} and give the address it leads to with --url",
+            )
+        other = re.match(r"/record/(\d+)", parts.path)
+        if other and other[1] != recid:
+            raise _merged(other[1], where)
+        if other and (parts.scheme == "https" or url.startswith("http:")):
+            return f"{parts.scheme}://{parts.netloc}/record/{recid}?of=xm"
+        raise UpstreamError(f"{WHAT} was redirected to where no record is.", where=where)
+
+    def _refuse_gone(self, answer: Answer, recid: str) -> None:
+        merged = ""
+        if b"<record" in answer.content:
+            for one in marc.records(answer.content, answer.url):
+                merged = merged or marc.state(one)[1]
+        if merged:
+            raise _merged(merged, answer.url, 410)
+        raise RecordNotFound(
+            "No such record: it was deleted.", where=answer.url, http_status=answer.status
+        )
+
+    def _from_oai(self, recid: str) -> Answer:
+        """The same record by OAI-PMH, which stays open when the pages do not."""
+        identifier = quote(self._instance.oai_id.format(recid=recid), safe=":")
+        url = (
+            f"{self._instance.base_url}/oai2d?verb=GetRecord&metadataPrefix=marcxml"
+            f"&identifier={identifier}"
+        )
+        answer = self._client.get(url, what=WHAT, accept="text/xml")
+        note = "a wall against robots stands before the record; its metadata came by OAI-PMH"
+        log.warning(note)
+        self._notes.append(note)
+        return answer
+
+    def _record(self, answer: Answer, recid: str) -> marc.MarcRecord:
+        every = marc.records(answer.content, answer.url)
+        wanted = [one for one in every if _same(one.recid, recid)]
+        if not every or b'code="idDoesNotExist"' in answer.content[:4096]:
+            raise RecordNotFound(
+                f"{WHAT} was answered: no such record.",
+                where=answer.url,
+                hint="check the record id",
+            )
+        if not wanted:
+            raise UpstreamError(
+                "The metadata is of other records than the one asked for.",
+                where=f"{answer.url}: {', '.join(one.recid for one in every[:5])}",
+            )
+        if len(every) > 1:
+            self._notes.append(f"the answer holds {len(every)} records; this one was taken")
+        is_now, merged = marc.state(wanted[0])
+        if is_now == "merged":
+            raise _merged(merged, answer.url)
+        if is_now == "deleted":
+            raise RecordNotFound("No such record: it was deleted.", where=answer.url)
+        if is_now == "migrated":
+            self._notes.append("the record says of itself that it moved to another system")
+        return wanted[0]
+
+    # -- the files ----------------------------------------------------------------------------
+
+    def _files(self, record: marc.MarcRecord) -> tuple[tuple[FileEntry, ...], tuple[Skipped, ...]]:
+        files: dict[tuple[str, ...], FileEntry] = {}
+        skipped = []
+        for one in marc.located(record, lambda host: host in self._hosts):
+            if one.kind == "file":
+                urls: tuple[str, ...] = (self._own(one.address),)
+            elif one.kind == "stored":
+                urls = (one.address,)
+            elif one.kind == "path":
+                urls = locations(one.address, self._instance.eos_mount, self._options.light)
+            else:
+                urls = ()
+            if not urls:
+                details = {"address": _shown(one.address), **one.facts}
+                name = _shown(one.address) if one.kind == "link" else one.name
+                skipped.append(Skipped(name, _REASONS[one.kind], details))
+                continue
+            origin = {**one.facts, **({"path": one.address} if one.kind == "path" else {})}
+            entry = FileEntry(
+                name=one.name,
+                urls=urls,
+                size=one.size,
+                checksums=one.checksums,
+                folder=one.subformat,
+                # Invenio answers 404 for a file without bytes, so it cannot be had.
+                optional=one.kind == "file" and one.size == 0,
+                origin={**origin, **({"subformat": one.subformat} if one.subformat else {})},
+            )
+            files.setdefault(_key(urls[0]), entry)  # the same address twice is one file
+        return tuple(files.values()), tuple(skipped)
+
+    def _own(self, address: str) -> str:
+        """The address on the server that is asked: old fields name http, or a former host."""
+        parts = urlsplit(address.strip())
+        base = urlsplit(self._instance.base_url)
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{base.scheme}://{base.netloc}{parts.path}{query}"
+
+    def _join(
+        self, files: Sequence[FileEntry], known: Sequence[bibdocfile.DocFile]
+    ) -> tuple[tuple[FileEntry, ...], tuple[Skipped, ...]]:
+        """Add to MARC's files what bibdocfile knows of them, and the files only it knows."""
+        by_key = {_key(one.urls[0]): one for one in files}
+        skipped = []
+        for doc in known:
+            if doc.text("status") == "DELETED" or not doc.url:
+                reason = "deleted upstream" if doc.url else "bibdocfile gives no address"
+                skipped.append(Skipped(doc.name, reason, dict(doc.facts())))
+                continue
+            url = self._own(doc.url)
+            listed = by_key.get(_key(url))
+            if listed is None:
+                subformat = doc.text("subformat")
+                old = "" if doc.current else f"version {doc.version}"
+                listed = FileEntry(
+                    name=doc.name,
+                    urls=(url,),
+                    folder="/".join(part for part in (old, subformat) if part),
+                    optional=doc.text("hidden") == "True",
+                )
+            path = doc.text("fullpath")
+            here = Path(path).as_uri() if _is_readable(path) else ""
+            by_key[_key(url)] = replace(
+                listed,
+                urls=(*listed.urls, here) if here else listed.urls,
+                size=listed.size if listed.size is not None else doc.size,
+                checksums=listed.checksums or ((Checksum("md5", doc.md5),) if doc.md5 else ()),
+                origin={**doc.facts(), **listed.origin},
+            )
+        names = {_key(self._own(doc.url)) for doc in known if doc.url}
+        for key, entry in by_key.items():
+            if key not in names:
+                log.warning(f"bibdocfile does not know {entry.name}, which MARC lists")
+        return tuple(by_key.values()), tuple(skipped)
+
+
+_REASONS = {
+    "link": "a link to elsewhere, not a file of the record",
+    "path": "a path on a disk that cannot be reached from here",
+}
+
+
+def _merged(recid: str, where: str, status: int | None = None) -> RecordNotFound:
+    return RecordNotFound(
+        "No such record: it was merged into another one.",
+        where=where,
+        hint=f"harvest that one: --recid {recid}",
+        http_status=status,
+    )
+
+
+def _shown(address: str) -> str:
+    try:
+        return without_secrets(address)
+    except ValueError:  # it cannot be taken apart, so neither can a secret be taken out
+        return re.sub(r"[?@].*", "…", address)
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other or (one.isdigit() and other.isdigit() and int(one) == int(other))
+
+
+def _key(url: str) -> tuple[str, ...]:
+    """What makes two addresses the same file: host, decoded path, subformat and version."""
+    parts = urlsplit(url)
+    wanted = sorted(p for p in parts.query.split("&") if p.startswith(("subformat=", "version=")))
+    return (parts.netloc.lower(), unquote(parts.path), *wanted)
+
+
+def _is_readable(path: str) -> bool:
+    return path.startswith("/") and os.path.isfile(path) and os.access(path, os.R_OK)
