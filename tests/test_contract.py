@@ -29,6 +29,7 @@ class Facts:
 
 
 KINDS = {
+    "cod": Facts("cod", "2", "999", "9", r"/api/records/2$"),
     "invenio-v1": Facts("cds", "1002", "404404", "1403", r"/record/1002\?of=xm$"),
     "zenodo": Facts("zenodo", "7000001", "999", "7000002", r"/api/records/7000001$"),
     "inveniordm": Facts(

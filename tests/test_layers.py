@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
+    "cod": {"eos"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "zenodo": {"inveniordm"},
 }

@@ -20,6 +20,7 @@ from . import output
 
 #: A record of each source that the sandbox plays.
 RECORDS = {
+    "cod": "2",
     "cds": "1002",
     "ilcdoc": "1003",
     "zenodo": "7000001",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .base import Pipeline
 
 PIPELINES = {
+    "cod": "cod:OpenData",
     "invenio-v1": "invenio_v1:InvenioV1",
     "inveniordm": "inveniordm:InvenioRDM",
     "local": "local:Local",

@@ -8,14 +8,18 @@ signs and line breaks, and the first line of a document has the document's name 
 from __future__ import annotations
 
 import html
+import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from .. import log
 from ..errors import ConfigError, Unreachable, UpstreamError
+from ..model import Checksum, FileEntry, Skipped
 
 _LINE = re.compile(r"(\d+|\[[\d, ]+\]):(\d*):(\d*):([^:]*):([a-z]+(?: [a-z]+)*)=(.*)")
 _FREE_TEXT = ("status", "description", "comment")
@@ -151,3 +155,53 @@ def parse(output: bytes, recid: str) -> tuple[DocFile, ...]:
     for one in found.values():
         one.current = one.version == newest[one.document]
     return tuple(found.values())
+
+
+def join(
+    files: Sequence[FileEntry], known: Sequence[DocFile], own: Callable[[str], str]
+) -> tuple[tuple[FileEntry, ...], tuple[Skipped, ...]]:
+    """Add to MARC's files what bibdocfile knows of them, and the files only it knows.
+
+    :param own: brings an address to the server that is asked.
+    """
+    by_key = {key(one.urls[0]): one for one in files}
+    skipped, told = [], set()
+    for doc in known:
+        if doc.text("status") == "DELETED" or not doc.url:
+            reason = "deleted upstream" if doc.url else "bibdocfile gives no address"
+            skipped.append(Skipped(doc.name, reason, dict(doc.facts())))
+            continue
+        url = own(doc.url)
+        told.add(key(url))
+        listed = by_key.get(key(url))
+        if listed is None:
+            old = "" if doc.current else f"version {doc.version}"
+            listed = FileEntry(
+                name=doc.name,
+                urls=(url,),
+                folder="/".join(part for part in (old, doc.text("subformat")) if part),
+                optional=doc.text("hidden") == "True",
+            )
+        path = doc.text("fullpath")
+        here = (Path(path).as_uri(),) if _is_readable(path) else ()
+        by_key[key(url)] = replace(
+            listed,
+            urls=(*listed.urls, *here),
+            size=listed.size if listed.size is not None else doc.size,
+            checksums=listed.checksums or ((Checksum("md5", doc.md5),) if doc.md5 else ()),
+            origin={**doc.facts(), **listed.origin},
+        )
+    for one in by_key.keys() - told:
+        log.warning(f"bibdocfile does not know {by_key[one].name}, which MARC lists")
+    return tuple(by_key.values()), tuple(skipped)
+
+
+def key(url: str) -> tuple[str, ...]:
+    """What makes two addresses the same file: host, decoded path, subformat and version."""
+    parts = urlsplit(url)
+    wanted = sorted(p for p in parts.query.split("&") if p.startswith(("subformat=", "version=")))
+    return (parts.netloc.lower(), unquote(parts.path), *wanted)
+
+
+def _is_readable(path: str) -> bool:
+    return path.startswith("/") and os.path.isfile(path) and os.access(path, os.R_OK)

@@ -53,3 +53,9 @@ def locations(path: str, mount: str, light: bool) -> tuple[str, ...]:
             if path.startswith(p)
         ]
     return tuple(url for url in found if url)
+
+
+def mounted_root(path: str, mount: str) -> str:
+    """The ``file://`` address of a folder on EOS if it is mounted on this machine, else ``""``."""
+    local = os.path.join(mount, path.removeprefix("/eos/"))
+    return Path(local).absolute().as_uri() if os.path.isdir(local) else ""

@@ -7,19 +7,15 @@ collection for a record that never was, a web page for one that may not be read.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from .. import log
 from ..answers import REDIRECTS, Answer, html_hint
 from ..client import Client
 from ..config import Instance
 from ..errors import AccessDenied, RecordNotFound, UpstreamError
-from ..model import Checksum, Document, FileEntry, Record, Skipped
+from ..model import Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from ..urls import without_secrets
 from . import bibdocfile, marc
@@ -58,7 +54,8 @@ class InvenioV1:
                 self._options.timeout,
             )
             documents.append(Document("bibdoc.txt", output, None, "meta", "text/plain"))
-            files, more = self._join(files, bibdocfile.parse(output, found.recid))
+            known = bibdocfile.parse(output, found.recid)
+            files, more = bibdocfile.join(files, known, self._own)
             skipped = (*skipped, *more)
         description = marc.describe(found, page)
         return Record(
@@ -216,7 +213,7 @@ class InvenioV1:
                 optional=one.kind == "file" and one.size == 0,
                 origin={**origin, **({"subformat": one.subformat} if one.subformat else {})},
             )
-            files.setdefault(_key(urls[0]), entry)  # the same address twice is one file
+            files.setdefault(bibdocfile.key(urls[0]), entry)  # the same address twice is one file
         return tuple(files.values()), tuple(skipped)
 
     def _own(self, address: str) -> str:
@@ -225,43 +222,6 @@ class InvenioV1:
         base = urlsplit(self._instance.base_url)
         query = f"?{parts.query}" if parts.query else ""
         return f"{base.scheme}://{base.netloc}{parts.path}{query}"
-
-    def _join(
-        self, files: Sequence[FileEntry], known: Sequence[bibdocfile.DocFile]
-    ) -> tuple[tuple[FileEntry, ...], tuple[Skipped, ...]]:
-        """Add to MARC's files what bibdocfile knows of them, and the files only it knows."""
-        by_key = {_key(one.urls[0]): one for one in files}
-        skipped = []
-        for doc in known:
-            if doc.text("status") == "DELETED" or not doc.url:
-                reason = "deleted upstream" if doc.url else "bibdocfile gives no address"
-                skipped.append(Skipped(doc.name, reason, dict(doc.facts())))
-                continue
-            url = self._own(doc.url)
-            listed = by_key.get(_key(url))
-            if listed is None:
-                subformat = doc.text("subformat")
-                old = "" if doc.current else f"version {doc.version}"
-                listed = FileEntry(
-                    name=doc.name,
-                    urls=(url,),
-                    folder="/".join(part for part in (old, subformat) if part),
-                    optional=doc.text("hidden") == "True",
-                )
-            path = doc.text("fullpath")
-            here = Path(path).as_uri() if _is_readable(path) else ""
-            by_key[_key(url)] = replace(
-                listed,
-                urls=(*listed.urls, here) if here else listed.urls,
-                size=listed.size if listed.size is not None else doc.size,
-                checksums=listed.checksums or ((Checksum("md5", doc.md5),) if doc.md5 else ()),
-                origin={**doc.facts(), **listed.origin},
-            )
-        names = {_key(self._own(doc.url)) for doc in known if doc.url}
-        for key, entry in by_key.items():
-            if key not in names:
-                log.warning(f"bibdocfile does not know {entry.name}, which MARC lists")
-        return tuple(by_key.values()), tuple(skipped)
 
 
 _REASONS = {
@@ -288,14 +248,3 @@ def _shown(address: str) -> str:
 
 def _same(one: str, other: str) -> bool:
     return one == other or (one.isdigit() and other.isdigit() and int(one) == int(other))
-
-
-def _key(url: str) -> tuple[str, ...]:
-    """What makes two addresses the same file: host, decoded path, subformat and version."""
-    parts = urlsplit(url)
-    wanted = sorted(p for p in parts.query.split("&") if p.startswith(("subformat=", "version=")))
-    return (parts.netloc.lower(), unquote(parts.path), *wanted)
-
-
-def _is_readable(path: str) -> bool:
-    return path.startswith("/") and os.path.isfile(path) and os.access(path, os.R_OK)

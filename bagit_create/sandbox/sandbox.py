@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
+from .cod import cod
 from .content import Content
 from .faults import Fault, Switchboard
 from .invenio_v1 import invenio_v1
@@ -23,6 +24,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
+    "cod": Part("opendata.cern.ch", cod),
     "cds": Part("cds.cern.ch", invenio_v1),
     "ilcdoc": Part("ilcdoc.linearcollider.org", invenio_v1),
     "zenodo": Part("zenodo.org", zenodo),

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread, current_thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event, Thread
 from typing import Any, Protocol
 
 from .content import Content
 from .faults import Fault, Switchboard
+from .sockets import Sockets
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sorry</title></head><body><p>%s</p></body></html>\n"
 
@@ -88,7 +89,7 @@ class Server:
         self.faults = faults
         self.seen = seen
         self.ended = ended
-        self._http = _Http(("127.0.0.1", port), handler)
+        self._http = Sockets(("127.0.0.1", port), handler)
         self.port: int = self._http.server_address[1]
         self._thread = Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -104,44 +105,6 @@ class Server:
         self._http.server_close()
         self._thread.join()
         self._http.cut_off()
-
-
-class _Http(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, *args: Any) -> None:
-        self._lock = Lock()
-        self._open: dict[Thread, socket.socket] = {}
-        super().__init__(*args)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, and remember both."""
-        thread = Thread(target=self._converse, args=(request, client_address), daemon=True)
-        with self._lock:
-            self._open[thread] = request
-        thread.start()
-
-    def _converse(self, request: Any, client_address: Any) -> None:
-        try:
-            self.process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._open.pop(current_thread(), None)
-
-    def cut_off(self) -> None:
-        """Close the connections that are open, and wait for their threads."""
-        with self._lock:
-            open_ones = list(self._open.items())
-        for _, connection in open_ones:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread, _ in open_ones:
-            thread.join(1)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no event."""
 
 
 class _Handler(BaseHTTPRequestHandler):
