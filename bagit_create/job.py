@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from http.cookiejar import CookieJar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import config, credentials, log, paths, pipelines, sso
 from .assembly import NAMED_AT_MOST, Assembly
 from .client import Client
 from .config import Instance
 from .credentials import Secret
-from .errors import BicError, InputError, Interrupted
+from .errors import BicError, InputError, Interrupted, UpstreamError
 from .model import Events, FileEntry, Placed, Record, Result, Silent
-from .options import JobOptions
+from .options import RECID, JobOptions
 from .sip.disk import cannot_write, check_space, check_target
 from .sip.staging import Staging
 
@@ -32,10 +33,12 @@ class Job:
         self._events = events or Silent()
         self._log = own
         self._next = ""
-        proxy = urlsplit(options.proxy.value).password if options.proxy else None
         for value in (options.token, options.invcookie):
             self._log.hide(value.value if value else "")
-        self._log.hide(proxy or "")
+        if options.proxy:
+            login = re.search(r"//[^/@]*:([^/@]*)@", options.proxy.value)
+            self._log.hide(unquote(login[1]) if login else "")
+            self._log.hide(login[1] if login else "")
 
     def run(self) -> Result:
         """Make the package; see :func:`bagit_create.main.run`."""
@@ -48,6 +51,12 @@ class Job:
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
             record = pipelines.load(instance, client, self._options).harvest(recid)
+            if not re.fullmatch(RECID, record.recid):
+                raise UpstreamError(
+                    "The id that the record gives itself cannot be part of a name.",
+                    where=repr(record.recid[:100]),
+                    hint="tell who runs the source",
+                )
             self._remark_on(record)
             return self._package(record, client)
         except KeyboardInterrupt as err:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from .checksums import DEFAULT_ALGORITHMS, MANIFEST_ALGORITHMS, normalise
 from .config import as_doi
@@ -18,6 +17,8 @@ DEFAULT_JOBS = 8
 DEFAULT_TIMEOUT_S = 60.0
 DEFAULT_RETRIES = 5
 DEFAULT_MAX_WAIT_S = 3600.0
+RECID = r"[A-Za-z0-9_][A-Za-z0-9_.~@+=-]{0,199}"
+"""What a record id is made of: it becomes part of the package's name."""
 MAX_RECID = 200
 """Characters of a record id: with source and timestamp the folder's name stays below 255 bytes."""
 
@@ -121,7 +122,7 @@ class JobOptions:
         if self.recid is not None and as_doi(self.recid) is None:
             if len(self.recid) > MAX_RECID:
                 yield f"The record id is longer than {MAX_RECID} characters."
-            elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.~@+=-]*", self.recid):
+            elif not re.fullmatch(rf"legacy/record/\d+|{RECID}", self.recid):
                 yield (
                     "The record id has characters that no id has here (it becomes part of the "
                     "package's name); give a whole web address with --url."
@@ -132,7 +133,7 @@ class JobOptions:
             yield "--base-url needs --source, which says what kind of server it is."
         if self.base_url and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", self.base_url):
             yield "--base-url is an http or https address without credentials, query or fragment."
-        if self.proxy and urlsplit(self.proxy.value).scheme not in PROXY_SCHEMES:
+        if self.proxy and not re.match(rf"({'|'.join(PROXY_SCHEMES)})://[^/\s]+", self.proxy.value):
             yield f"--proxy is an address that begins with one of {', '.join(PROXY_SCHEMES)}."
 
     def _local(self) -> Iterator[str]:

@@ -35,6 +35,7 @@ KINDS = {
     "inveniordm": Facts(
         "cds-rdm", "k3f9q-7xw21", "nowhe-re000", "close-00003", r"/api/records/k3f9q-7xw21$"
     ),
+    "videos": Facts("cds-videos", "3000001", "999", "3000003", r"/api/record/3000001$"),
 }
 REMOTE = [pytest.param(facts, id=kind) for kind, facts in KINDS.items()]
 

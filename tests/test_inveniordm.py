@@ -479,3 +479,16 @@ def test_upstreams_answer_may_be_too_deep(harvest: Harvest, sandbox: Sandbox) ->
     sandbox.fault(RECORD, Fault("html", body=b"[" * 100_000))
 
     assert 4 == harvest(7000001)["exit_code"]
+
+
+@pytest.mark.parametrize("recid", ["../../evil", "a/b", "", "x" * 300, "a\nb", ".."])
+def test_an_id_that_is_no_name_is_4(
+    recid: str, harvest: Harvest, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """What upstream calls the record becomes part of a folder's name."""
+    body = {"id": recid, "access": {"status": "open"}, "files": {"enabled": False}, "metadata": {}}
+    sandbox.fault("k3f9q-7xw21$", Fault("not-json", body=json.dumps(body).encode()))
+    sandbox.fault("/files$", Fault("not-json", body=b'{"enabled": false}'))
+
+    assert 4 == harvest("k3f9q-7xw21", "cds-rdm")["exit_code"]
+    assert [] == [path for path in tmp_path.rglob("*") if "evil" in path.name]

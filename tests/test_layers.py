@@ -79,6 +79,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 RELATED = {
     "cod": {"eos"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
+    "inveniordm": {"legacy"},
+    "videos": {"legacy"},
     "zenodo": {"inveniordm"},
 }
 

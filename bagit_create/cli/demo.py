@@ -27,6 +27,7 @@ RECORDS = {
     "inveniordm": "k3f9q-7xw21",
     "cds-rdm": "k3f9q-7xw21",
     "cds-rdm-sandbox": "k3f9q-7xw21",
+    "cds-videos": "3000001",
 }
 LIGHT = ("zenodo", "7000001")
 

@@ -20,6 +20,7 @@ PIPELINES = {
     "invenio-v1": "invenio_v1:InvenioV1",
     "inveniordm": "inveniordm:InvenioRDM",
     "local": "local:Local",
+    "videos": "videos:Videos",
     "zenodo": "zenodo:Zenodo",
 }
 

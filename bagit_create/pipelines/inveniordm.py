@@ -20,6 +20,7 @@ from ..errors import AccessDenied, RecordNotFound
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from .base import expect, plain_text, reading
+from .legacy import current_id
 
 
 class InvenioRDM:
@@ -34,7 +35,7 @@ class InvenioRDM:
         """Ask for the record and its files; see :meth:`Pipeline.harvest`."""
         asked = recid or ""
         doi = as_doi(asked)
-        wanted = self._find_doi(doi) if doi else asked
+        wanted = self._find_doi(doi) if doi else current_id(self._client, self._instance, asked)
         answer = self._metadata(wanted)
         body = answer.json("Metadata request")
         with reading("record", answer.url):

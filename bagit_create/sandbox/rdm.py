@@ -226,7 +226,9 @@ class Invenio(Shapes):
         to = f"{self.base}/api/records/{newest}"
         return json_reply(301, {"status": 301, "message": "Moved", "location": to}, Location=to)
 
-    def search(self, may: bool, query: str, headers: Mapping[str, str]) -> Reply:
+    def search(
+        self, may: bool, query: str, headers: Mapping[str, str], community: str = ""
+    ) -> Reply:
         """``/api/records?q=``: by DOI or everything, within the window of 10,000."""
         asked = {name: values[-1] for name, values in parse_qs(query).items()}
         try:
@@ -238,6 +240,7 @@ class Invenio(Shapes):
             return _error(400, "Invalid querystring parameters.")
         unseen = {"deleted", "hidden", "draft"} | (set() if may else {"closed"})
         found = [one for one in self.records.values() if one.state not in unseen]
+        found = [one for one in found if not community or one.community == community]
         if match := re.search(r'(concept)?doi(?:\.identifier)?:"([^"]+)"', asked.get("q", "")):
             concept, doi = match[1], match[2]
             found = [one for one in found if doi == (self._concept(one) if concept else one.doi)]
@@ -283,6 +286,7 @@ class Invenio(Shapes):
 
 _ROUTES = (
     (r"/api/records/?", "search"),
+    (r"/api/communities/([^/]+)/records", "search"),
     (r"/api/records/([^/]+)", "record"),
     (r"/api/records/([^/]+)/files", "listing"),
     (r"/api/records/([^/]+)/versions", "versions"),

@@ -13,7 +13,7 @@ Zenodo
     7000009  awkward names
     7000010  a file kept elsewhere: no size, no checksum, a redirect to the object store
     7000011  a file with ranges, one without
-    7000012  a hundred files in folders
+    7000012  a hundred files in folders; the community "toys" has it, 7000001 and 7000002
     7000013  a record that is itself restricted
     7000014  a file that was never completed, beside one that was
     7000015  a DOI that does not hold its number: 10.1234/toy.7
@@ -91,8 +91,13 @@ def _awkward(recid: str) -> Record:
 
 
 def _zenodo(app: Invenio) -> None:
-    app.add(_fill(Record("7000001", title="Toy data, version 2", parent="7000000"), PLAIN))
-    app.add(_fill(Record("7000002", "restricted", "Restricted toy"), PLAIN))
+    app.add(
+        _fill(
+            Record("7000001", title="Toy data, version 2", parent="7000000", community="toys"),
+            PLAIN,
+        )
+    )
+    app.add(_fill(Record("7000002", "restricted", "Restricted toy", community="toys"), PLAIN))
     app.add(_fill(Record("7000003", "restricted", "Old toy", shape="no-files-key"), PLAIN))
     app.add(_fill(Record("7000004", title="Toy of October", shape="old-names"), PLAIN))
     app.add(_fill(Record("7000005", "embargoed", "Embargoed toy"), PLAIN))
@@ -110,7 +115,7 @@ def _zenodo(app: Invenio) -> None:
     ranges.files["without.bin"] = File("without.bin", Content(900_000, "without"))
     app.add(ranges)
     many = {f"part{n % 7}/file {n:03}.dat": f"number {n}\n".encode() for n in range(100)}
-    app.add(_fill(Record("7000012", title="A hundred toys"), many))
+    app.add(_fill(Record("7000012", title="A hundred toys", community="toys"), many))
     app.add(_fill(Record("7000013", "closed", "Hidden toy"), PLAIN))
     half = _fill(Record("7000014", title="Half a toy"), {"done.txt": b"done"})
     half.files["never.bin"] = File("never.bin", Content(b""), None, False, "pending")

@@ -14,6 +14,7 @@ from .records import inveniordm, zenodo
 from .server import App, Seen, Server
 from .shapes import File, Record
 from .storage import Storage
+from .videos import videos
 
 
 class Part(NamedTuple):
@@ -31,6 +32,7 @@ PARTS = {
     "inveniordm": Part("inveniordm.web.cern.ch", inveniordm),
     "cds-rdm": Part("repository.cern", inveniordm),
     "cds-rdm-sandbox": Part("sandbox-cds-rdm.web.cern.ch", inveniordm),
+    "cds-videos": Part("videos.cern.ch", videos),
 }
 SOURCES = {name: part.host for name, part in PARTS.items()}
 """The sources, and whose part they play."""

@@ -42,7 +42,8 @@ class Record:
 
     ``state``: open, metadata-only, restricted (files), embargoed (files), closed (the record
     itself), deleted, hidden (deleted without a tombstone to see), draft. ``shape`` is Zenodo's
-    age: now, no-files-key, old-names (October 2023). ``media`` are keys of auxiliary files.
+    age: now, no-files-key, old-names (October 2023). ``media`` are keys of auxiliary files,
+    ``community`` is the one it belongs to.
     """
 
     recid: str
@@ -53,6 +54,7 @@ class Record:
     shape: str = "now"
     until: str = "2031-01-01"
     media: tuple[str, ...] = ()
+    community: str = ""
     files: dict[str, File] = field(default_factory=dict)
 
 
