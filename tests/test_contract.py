@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packages import everything, sip_json
 
 from bagit_create import config
 from bagit_create.main import process
@@ -19,23 +21,33 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Facts:
-    """A record of each kind in the sandbox: one that works, none, and one that is closed."""
+    """A record of each kind in the sandbox: one that works, none, and one that is closed.
+
+    ``metadata`` is a pattern for the address of the metadata, ``file`` for that of one of its files
+    (of which upstream says a size or a checksum).
+    """
 
     source: str
     good: str
     missing: str
     restricted: str
     metadata: str
+    file: str = ""
 
 
 KINDS = {
-    "cod": Facts("cod", "2", "999", "9", r"/api/records/2$"),
-    "invenio-v1": Facts("cds", "1002", "404404", "1403", r"/record/1002\?of=xm$"),
-    "zenodo": Facts("zenodo", "7000001", "999", "7000002", r"/api/records/7000001$"),
+    "cod": Facts("cod", "2", "999", "9", r"/api/records/2$", "README"),
+    "invenio-v1": Facts("cds", "1002", "404404", "1403", r"/record/1002\?of=xm$", "thesis"),
+    "zenodo": Facts("zenodo", "7000001", "999", "7000002", r"/api/records/7000001$", "report.pdf"),
     "inveniordm": Facts(
-        "cds-rdm", "k3f9q-7xw21", "nowhe-re000", "close-00003", r"/api/records/k3f9q-7xw21$"
+        "cds-rdm",
+        "k3f9q-7xw21",
+        "nowhe-re000",
+        "close-00003",
+        r"/api/records/k3f9q-7xw21$",
+        "report.pdf",
     ),
-    "videos": Facts("cds-videos", "3000001", "999", "3000003", r"/api/record/3000001$"),
+    "videos": Facts("cds-videos", "3000001", "999", "3000003", r"/api/record/3000001$", "1080p"),
 }
 REMOTE = [pytest.param(facts, id=kind) for kind, facts in KINDS.items()]
 
@@ -117,3 +129,89 @@ def test_unreachable_is_7(
 
     assert (7, "Unreachable") == (result["exit_code"], result["error"])
     assert 2 == len(sandbox.seen)
+
+
+@pytest.mark.parametrize("facts", REMOTE)
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_file_that_is_withheld_is_8(
+    facts: Facts, status: int, sandbox: Sandbox, config_file: Path, tmp_path: Path
+) -> None:
+    """The source lists it, so a package without it would not be the record."""
+    sandbox.fault(facts.file, Fault("status", status=status))
+
+    result = harvest(facts, facts.good, config_file, tmp_path)
+
+    assert (8, "TransferError") == (result["exit_code"], result["error"])
+    assert result["errormsg"].startswith(f"HTTP {status}: ")
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("facts", REMOTE)
+def test_a_file_that_is_withheld_may_be_done_without(
+    facts: Facts, sandbox: Sandbox, config_file: Path, tmp_path: Path
+) -> None:
+    """With ``--allow-missing``: named in the result and in sip.json, with the reason."""
+    sandbox.fault(facts.file, Fault("status", status=403))
+
+    result = process(
+        facts.good, facts.source, target=tmp_path, config=config_file, allow_missing=True
+    )
+
+    [missing] = result["missing"]
+    [entry] = [one for one in sip_json(result)["contentFiles"] if one["bagpath"] == missing["path"]]
+    assert (False, missing["reason"]) == (entry["downloaded"], entry["origin"]["missing"])
+    assert "valid" == validate(Path(result["path"])).verdict
+
+
+@pytest.mark.parametrize("facts", REMOTE)
+def test_a_page_is_never_stored_as_a_file(
+    facts: Facts, sandbox: Sandbox, config_file: Path, tmp_path: Path
+) -> None:
+    """A login page with status 200, whatever the file's size and checksum are."""
+    sandbox.fault(facts.file, Fault("html"))
+
+    assert harvest(facts, facts.good, config_file, tmp_path)["exit_code"] in (8, 9)
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("facts", REMOTE)
+@pytest.mark.parametrize("light", [False, True])
+def test_a_token_is_kept_nowhere(
+    facts: Facts, light: bool, sandbox: Sandbox, config_file: Path, tmp_path: Path
+) -> None:
+    """Not in the package, its log, the result, or the requests to other hosts."""
+    result = process(
+        facts.good,
+        facts.source,
+        0,
+        target=tmp_path,
+        config=config_file,
+        token="c4n4ry-t0k3n",
+        dry_run=light,
+        retries=0,
+    )
+
+    told = [str(one.headers) + one.path for one in sandbox.seen]
+    assert any("c4n4ry" in one or _basic("c4n4ry-t0k3n") in one for one in told)
+    assert all("c4n4ry" not in one.path for one in sandbox.seen)
+    assert all("c4n4ry" not in str(one.headers) for one in sandbox.seen if one.host != facts.source)
+    assert "c4n4ry" not in str(result)
+    assert b"c4n4ry" not in everything(tmp_path)
+
+
+def _basic(token: str) -> str:
+    """As git sends it."""
+    return b64encode(f"oauth2:{token}".encode()).decode()
+
+
+@pytest.mark.parametrize("facts", REMOTE)
+def test_a_refused_credential_is_told_without_it(
+    facts: Facts, config_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the message nor what is written to the terminal has it."""
+    result = process(
+        facts.restricted, facts.source, target=tmp_path, config=config_file, token="c4n4ry-t0k3n"
+    )
+
+    assert 6 == result["exit_code"]
+    assert "c4n4ry" not in str(result) + "".join(capfd.readouterr())
