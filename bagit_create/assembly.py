@@ -55,6 +55,8 @@ class Assembly:
         finished = {} if self._client is None or options.light else staging.finished()
         staging.keep_only(set(finished))
         fetched, absent, missing = self._obtain(placed, finished)
+        if record.recheck is not None:
+            record.recheck()
         steps = [self._read_back(fetched)]
         if renamed:
             pairs = [{"from": old, "to": new} for old, new in renamed]

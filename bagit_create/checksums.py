@@ -194,13 +194,14 @@ def parse(text: str, default: str = "md5") -> Checksum:
     :raises UpstreamError: if it is not a digest of the length its algorithm has. An algorithm we do
         not know is returned as it is, so that it can be recorded; :func:`known` tells.
     """
-    algorithm, colon, value = text.strip().rpartition(":")
-    algorithm = normalise(algorithm) if colon else default
+    named, colon, value = text.strip().rpartition(":")
+    algorithm = normalise(named) if colon else default
     value = value.strip().lower()
     if algorithm == "adler32":
         value = value.removeprefix("0x").zfill(8)
     length = HEX_LENGTH.get(algorithm)
-    if not re.fullmatch(r"[0-9a-f]+", value) or (length and len(value) != length):
+    strange = colon and not re.fullmatch(r"[A-Za-z0-9/_.-]{1,20}", named)
+    if strange or not re.fullmatch(r"[0-9a-f]+", value) or (length and len(value) != length):
         raise UpstreamError(
             "Upstream published a checksum in a form that is not known.", where=repr(text)
         )

@@ -7,19 +7,15 @@ where a redirect leads.
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.cookiejar import CookieJar
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.cookies import get_cookie_header
 
 from . import log
 from .answers import (
@@ -34,18 +30,11 @@ from .answers import (
     retry_after,
     whole,
 )
-from .credentials import Secret
 from .errors import ConfigError, Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
-from .urls import clean, origin, with_parameter, without_secrets
-from .version import get_version
+from .urls import clean, origin, without_secrets
+from .wire import Wire
 
-PROJECT = "https://gitlab.cern.ch/digitalmemory/bagit-create"
-USER_AGENT = (
-    f"cern-digital-memory-bot bagit-create/{get_version()} "
-    f"(+{PROJECT}; digitalmemory-support@cern.ch)"
-)
-CONNECT_TIMEOUT_S = 15.0
 MAX_REDIRECTS = 10
 BASE_WAIT_S = 0.5
 LONGEST_BACKOFF_S = 60.0
@@ -54,48 +43,29 @@ LONGEST_BACKOFF_S = 60.0
 class Client:
     """Speaks to one source. Safe to use from many threads; each gets its own session.
 
-    :param base_url: the source's own address; its origin is the one the credential goes to.
-    :param token: sent as ``Authorization: Bearer``, or as the cookie that ``cookie`` names.
-    :param cookie: the name of the cookie that carries the token, for servers without tokens.
-    :param jar: further cookies; each goes to its own domain and path only.
-    :param proxy: the proxy for all requests, in place of the environment's.
-    :param share: a (name, value) pair for the query, of a share link the user gave.
+    :param wire: sends single requests, with the credentials of the source.
+    :param hosts: where else the source's metadata may come from.
     :param credential_hint: where a user gets a credential for this source.
     """
 
     def __init__(
         self,
-        base_url: str,
+        wire: Wire,
         *,
-        token: Secret | None = None,
-        cookie: str = "",
-        jar: CookieJar | None = None,
-        proxy: Secret | None = None,
-        share: tuple[str, Secret] | None = None,
         hosts: tuple[str, ...] = (),
-        timeout: float = 60.0,
         retries: int = 5,
         max_wait: float = 3600.0,
-        skipssl: bool = False,
         credential_hint: str = "",
         events: Events | None = None,
     ) -> None:
-        self._origin = origin(base_url)
-        self._own_hosts = {self._origin[1], *(host.partition(":")[0] for host in hosts)}
-        self._token = token
-        self._cookie = cookie
-        self._jar = jar
-        self._proxy = proxy
-        self._share = share
-        self._timeout = (min(CONNECT_TIMEOUT_S, timeout), timeout)
+        self._wire = wire
+        self._own_hosts = {wire.origin[1], *(host.partition(":")[0] for host in hosts)}
         self._retries = retries
         self._max_wait = max_wait
-        self._verify: bool | str = not skipssl
         self._hint = credential_hint
         self._events = events or Silent()
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
         self._stopped = threading.Event()
+        self._at_end: list[Callable[[], None]] = []
 
     # -- what the pipelines use ---------------------------------------------------------------
 
@@ -172,9 +142,18 @@ class Client:
             log.debug(f"HEAD {without_secrets(url)}: {err.message}")
             return None
 
+    @property
+    def has_credential(self) -> bool:
+        """Whether anything was given that may open what is closed."""
+        return self._wire.has_credential
+
+    def basic_authorization(self, url: str, user: str) -> str | None:
+        """See :meth:`.wire.Wire.basic_authorization`."""
+        return self._wire.basic_authorization(url, user)
+
     def access_hint(self) -> str:
         """What to tell somebody who was refused."""
-        if self._token or self._share or self._jar is not None:
+        if self.has_credential:
             return f"the credential that was given may not read this; {self._hint}".rstrip("; ")
         return f"a credential may be needed: {self._hint}".rstrip(": ")
 
@@ -185,7 +164,7 @@ class Client:
     @property
     def timeout(self) -> float:
         """Seconds of silence after which something is given up."""
-        return self._timeout[1]
+        return self._wire.timeout
 
     @property
     def retries(self) -> int:
@@ -201,10 +180,15 @@ class Client:
         """Whether :meth:`stop` was called."""
         return self._stopped.is_set()
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have something called when the client is closed, as every client is."""
+        self._at_end.append(call)
+
     def close(self) -> None:
-        """Close every connection."""
-        for session in self._sessions:
-            session.close()
+        """Close every connection, and what was begun beside them."""
+        self._wire.close()
+        for call in self._at_end:
+            call()
 
     # -- one request, with its redirects and retries ------------------------------------------
 
@@ -227,7 +211,7 @@ class Client:
                 if follow:
                     response = self._follow(url, headers, what, method, body)
                 else:
-                    response = self._send(method, clean(url), headers, body)
+                    response = self._wire.send(method, _readable(url, what), headers, body)
                 if response.status_code not in RETRIED or attempt >= self._retries:
                     yield response
                     return
@@ -255,6 +239,8 @@ class Client:
                         where=f"{without_secrets(url)} ({why})",
                         hint="check the network and proxy settings, or try again later",
                     ) from err
+            except ValueError as err:  # of requests, which takes a Location apart unasked
+                raise _no_address(what, url, err) from err
             finally:
                 if response is not None:
                     response.close()
@@ -273,60 +259,19 @@ class Client:
         self, url: str, headers: Mapping[str, str], what: str, method: str, body: bytes | None
     ) -> requests.Response:
         """Send, and follow redirects: at most ten, http(s) only, never from https to http."""
-        target = clean(url)
+        target = _readable(url, what)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(method, target, headers, body)
+            response = self._wire.send(method, target, headers, body)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
             response.close()
-            following = clean(urljoin(target, location))
+            following = _readable(location, what, target)
             check_redirect(target, following, what, self._own_hosts, self.access_hint())
             target = following
         raise UpstreamError(
             f"{what} was redirected more than {MAX_REDIRECTS} times.", where=without_secrets(url)
         )
-
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> requests.Response:
-        sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
-        target = url
-        if origin(url) == self._origin:
-            if self._token and self._cookie:
-                sent["Cookie"] = f"{self._cookie}={self._token.value}"
-            elif self._token:
-                sent["Authorization"] = f"Bearer {self._token.value}"
-            if self._share:
-                target = with_parameter(url, self._share[0], self._share[1].value)
-        request = requests.Request(method, target, headers=sent, data=body).prepare()
-        # requests folds "/files/../x"; upstream wants exactly the address it gave.
-        request.url = target
-        if self._jar is not None and (jar := _cookies(self._jar, request)):
-            own = request.headers.get("Cookie")
-            request.headers["Cookie"] = f"{own}; {jar}" if own else jar
-        session = self._session()
-        verify: bool | str = self._verify
-        if verify is True and not os.environ.get("REQUESTS_CA_BUNDLE"):
-            verify = os.environ.get("SSL_CERT_FILE") or True
-        proxies = {"all": self._proxy.value} if self._proxy else {}
-        settings = session.merge_environment_settings(target, proxies, True, verify, None)
-        if self._proxy:
-            settings["proxies"] = proxies  # not the environment's for the scheme
-        response = session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
-        log.debug(f"{method} {without_secrets(url)} -> {response.status_code}")
-        return response
-
-    def _session(self) -> requests.Session:
-        """This thread's session: requests does not promise that one may be shared."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=2))
-            session.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=2))
-            self._local.session = session
-            self._sessions.append(session)
-        return session
 
     # -- waiting ------------------------------------------------------------------------------
 
@@ -345,7 +290,19 @@ class Client:
             raise Interrupted("The run was ended while it was waiting for the server.")
 
 
-def _cookies(jar: CookieJar, request: requests.PreparedRequest) -> str | None:
-    """The cookies that may go with a request, by domain, path, and safety of the connection."""
-    found: str | None = get_cookie_header(jar, request)  # type: ignore[no-untyped-call]
-    return found
+def _readable(url: str, what: str, base: str = "") -> str:
+    """The address, fit to be sent; one that upstream gave may be none at all."""
+    try:
+        target = clean(urljoin(base, url) if base else url)
+        origin(target)
+    except ValueError as err:
+        raise _no_address(what, url, err) from err
+    return target
+
+
+def _no_address(what: str, url: str, err: ValueError) -> UpstreamError:
+    return UpstreamError(
+        f"{what} leads to what is no web address.",
+        where=f"{url[:200]!r} ({err})",
+        hint="the service may have changed; please report it",
+    )

@@ -46,7 +46,7 @@ def find(instance: Instance, given: Secret | None) -> Secret | None:
     :raises ConfigError: if the configured file cannot be read, or others may read it.
     """
     if given:
-        return _checked(given.value, "--token")
+        return _checked(given.value.strip(), "--token")
     if not instance.configured:  # what is kept for a known server is not for this one
         return None
     found = locate(instance)
@@ -133,5 +133,6 @@ def _checked(value: str, origin: str) -> Secret:
     if not value:
         raise ConfigError(f"The token from {origin} is empty.")
     if not value.isascii() or not value.isprintable():
-        raise InputError(f"The token from {origin} has characters that no token has.")
+        error = InputError if origin == "--token" else ConfigError
+        raise error(f"The token from {origin} has characters that no token has.")
     return Secret(value)

@@ -9,14 +9,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import config, credentials, log, paths, pipelines, sso
 from .assembly import NAMED_AT_MOST, Assembly
+from .checksums import known
 from .client import Client
 from .config import Instance
 from .credentials import Secret
 from .errors import BicError, InputError, Interrupted, UpstreamError
+from .log import readable
 from .model import Events, FileEntry, Placed, Record, Result, Silent
 from .options import RECID, JobOptions
 from .sip.disk import cannot_write, check_space, check_target
 from .sip.staging import Staging
+from .wire import Wire
 
 SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
 PLACEHOLDER = ".keep"
@@ -51,12 +54,7 @@ class Job:
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
             record = pipelines.load(instance, client, self._options).harvest(recid)
-            if not re.fullmatch(RECID, record.recid):
-                raise UpstreamError(
-                    "The id that the record gives itself cannot be part of a name.",
-                    where=repr(record.recid[:100]),
-                    hint="tell who runs the source",
-                )
+            _judge(record)
             self._remark_on(record)
             return self._package(record, client)
         except KeyboardInterrupt as err:
@@ -103,18 +101,21 @@ class Job:
             self._log.hide(value or "")
         if options.skipssl:
             log.warning("certificates are not checked (--skipssl): nobody vouches for the source")
-        return Client(
+        wire = Wire(
             instance.base_url,
             token=token,
             cookie=instance.credential_cookie,
             jar=jar,
-            proxy=options.proxy,
             share=share,
-            hosts=instance.hosts,
+            proxy=options.proxy,
             timeout=options.timeout,
+            verify=not options.skipssl,
+        )
+        return Client(
+            wire,
+            hosts=instance.hosts,
             retries=options.retries,
             max_wait=options.max_wait,
-            skipssl=options.skipssl,
             credential_hint=_credential_hint(instance),
             events=self._events,
         )
@@ -129,6 +130,8 @@ class Job:
             more = len(record.skipped) - NAMED_AT_MOST
             log.warning(f"left out: {more} more, all named in sip.json")
         log.info(f"{len(record.files)} files listed")
+        if self._options.embargo is not None and self._options.embargo < log.now():
+            log.warning("the embargo of --embargo is over already")
 
     # -- the package --------------------------------------------------------------------------
 
@@ -136,7 +139,8 @@ class Job:
         options = self._options
         own = [f"data/{one.place}/{one.name}" for one in record.documents]
         keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
-        every, renamed = paths.place((*record.files, *keepers), own)
+        every, pairs = paths.place((*record.files, *keepers), own)
+        renamed = tuple((readable(old), new) for old, new in pairs)
         placed = every[: len(record.files)]
         placeholders = tuple(one.bagpath for one in every[len(record.files) :])
         for old, new in renamed:
@@ -178,6 +182,45 @@ class Job:
         self._next = "run the same command again; what is finished is not fetched again"
         if isinstance(err, BicError) and not err.hint:
             err.hint = self._next
+
+
+def _judge(record: Record) -> None:
+    """Refuse what no record can be, whatever its pipeline made of it.
+
+    :raises UpstreamError: if a name, an address or a size is impossible.
+    """
+    fault = ""
+    if not re.fullmatch(RECID, record.recid):
+        fault = f"the record's id {record.recid[:100]!r}"
+    odd = []
+    for one in record.files:
+        if one.path is not None:
+            continue
+        if one.size is not None and one.size >= 1 << 63:
+            fault = f"the size of {one.name!r}: {one.size}"
+        if not all(map(_is_address, one.urls)):
+            fault = f"the address of {one.name!r}: {one.urls[0][:200]!r}"
+        if one.checksums and not any(map(known, one.checksums)):
+            odd.append(one.name)
+    if fault:
+        raise UpstreamError(
+            "The record has something in it that cannot be.",
+            where=fault,
+            hint="the service may have changed; please report it",
+        )
+    for name in odd[:NAMED_AT_MOST]:
+        log.warning(f"the checksum of {name} is of a kind that cannot be compared here")
+    if len(odd) > NAMED_AT_MOST:
+        log.warning(f"so are those of {len(odd) - NAMED_AT_MOST} more files")
+
+
+def _is_address(url: str) -> bool:
+    """Whether this can be taken apart (RFC 3986): what upstream calls an address may be none."""
+    try:
+        parts = urlsplit(url.strip())
+        return bool(parts.scheme) and parts.port != 0
+    except ValueError:  # "http://[x", "http://x:99999/"
+        return False
 
 
 def _share(url: str | None) -> tuple[str, Secret] | None:

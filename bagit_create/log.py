@@ -143,6 +143,28 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == " " else ascii(c)[1:-1] for c in text)
 
 
+def readable(text: str) -> str:
+    """A name as text that can be written down: bytes that are not UTF-8 become ``%XX``."""
+    if is_text(text):
+        return text
+    raw = text.encode("utf-8", "surrogateescape" if _is_local(text) else "surrogatepass")
+    return raw.decode("utf-8", "backslashreplace").replace("\\x", "%")
+
+
+def is_text(text: str) -> bool:
+    """Whether a name is Unicode text, without lone surrogates."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_local(text: str) -> bool:
+    """Whether all lone surrogates stand for undecodable bytes of a local name (PEP 383)."""
+    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
+
+
 def now() -> int:
     """Unix seconds, as logs, audit steps and the names of packages carry them."""
     return int(time.time())

@@ -176,7 +176,7 @@ def failure(err: BicError) -> dict[str, Any]:
         "status": 1,
         "errormsg": err.for_callers(),
         "exit_code": err.exit_code,
-        "error": type(err).__name__,
+        "error": next(c.__name__ for c in type(err).__mro__ if c.__name__[0] != "_"),
         "http_status": err.http_status,
         "where": err.where,
         "hint": err.hint,

@@ -45,7 +45,8 @@ class FileEntry:
     from the name, ``/``-separated, ``""`` for none. ``urls`` are the locations, best first, free
     of credentials; ``size`` is in bytes, None if upstream does not say. ``origin`` holds further
     facts for the entry's ``origin`` in sip.json. ``optional`` files are only mentioned by upstream
-    (an image in a note), not listed: one that is gone is named and fails nothing. ``maker`` makes
+    (an image in a note), not listed: one that is gone is named and fails nothing. ``path`` is where
+    the file is on this machine; an address from upstream never names such a place. ``maker`` makes
     the bytes where no address does; such a file cannot stand in a light bag.
     """
 
@@ -57,6 +58,7 @@ class FileEntry:
     media_type: str | None = None
     origin: Mapping[str, Any] = field(default_factory=_nothing)
     optional: bool = False
+    path: bytes | None = None
     maker: Maker | None = field(default=None, repr=False, compare=False)
 
 
@@ -108,6 +110,7 @@ class Record:
     ``metadata_url`` is where that came from. ``organization`` is who runs the source.
     ``empty_folders`` are ``/``-separated paths of folders without anything in them, which a bag
     keeps by a placeholder. ``notes`` are facts about the harvest for the audit trail.
+    ``recheck`` is called once the files are here; it raises if the source changed meanwhile.
     """
 
     source: str
@@ -123,6 +126,7 @@ class Record:
     empty_folders: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source_details: Mapping[str, Any] = field(default_factory=_nothing)
+    recheck: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

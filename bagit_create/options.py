@@ -32,6 +32,10 @@ ONLY_FOR: Mapping[str, tuple[str, ...]] = {
     "invcookie": ("invenio-v1",),
     "cert": ("invenio-v1",),
 }
+_FIRST_SECOND = 100_000_000
+"""Unix seconds of 1973: no embargo is that old, but 2030 and 20300101 are meant as dates."""
+WITH_PATHS = ("gitlab", "inveniordm", "videos")
+"""Kinds of which a record may be asked for by a path; its own id is then found out."""
 NOT_LOCAL = ("cookies", "proxy", "base_url", "token", "allow_missing", "skipssl")
 """Options that need a server."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
@@ -93,7 +97,7 @@ class JobOptions:
             raise InputError("\n".join(faults), hint="bic --help")
 
     def _faults(self, kind: str | None) -> Iterator[str]:
-        yield from self._what_to_harvest()
+        yield from self._what_to_harvest(kind)
         yield from self._local() if self.is_local else self._servers()
         yield from self._how_to_write()
         for option, kinds in ONLY_FOR.items():
@@ -110,7 +114,7 @@ class JobOptions:
         if self.hash_missing and not self.light:
             yield "--hash-missing works only together with --dry-run: a full bag hashes every file."
 
-    def _what_to_harvest(self) -> Iterator[str]:
+    def _what_to_harvest(self, kind: str | None) -> Iterator[str]:
         if self.is_local:
             if self.url:
                 yield "--url does not go with source local."
@@ -122,7 +126,9 @@ class JobOptions:
         if self.recid is not None and as_doi(self.recid) is None:
             if len(self.recid) > MAX_RECID:
                 yield f"The record id is longer than {MAX_RECID} characters."
-            elif not re.fullmatch(rf"legacy/record/\d+|{RECID}", self.recid):
+            elif not re.fullmatch(
+                rf"{RECID}(/{RECID})*" if kind is None or kind in WITH_PATHS else RECID, self.recid
+            ):
                 yield (
                     "The record id has characters that no id has here (it becomes part of the "
                     "package's name); give a whole web address with --url."
@@ -195,6 +201,8 @@ def embargo_seconds(value: str | int | float | None) -> int | None:
     try:
         if re.fullmatch(r"-?\d+(\.0*)?", text):
             seconds = int(text.partition(".")[0])
+            if seconds < _FIRST_SECOND:
+                raise ValueError("a year, or a date without dashes, is no number of seconds")
         else:
             moment = datetime.fromisoformat(text)
             seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

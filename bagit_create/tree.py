@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes
 
 from . import log
 from .errors import InputError
+from .log import readable
 from .model import FileEntry, Skipped
 
 NAMED_AT_MOST = 20
@@ -42,6 +43,7 @@ class Tree:
         self.empty: list[str] = []
         self.unreadable: list[str] = []
         self.copied_links = 0
+        self._times: dict[str, int] = {}
 
     def scan(self) -> None:
         """List everything below the root; no file is opened and no link entered.
@@ -67,10 +69,23 @@ class Tree:
             if not inner and folder and folder not in self.unreadable:
                 self.empty.append(self._placed(folder))
 
+    def changed(self) -> list[str]:
+        """The folders in which something appeared or vanished since they were listed."""
+        found = []
+        for folder, then in self._times.items():
+            try:
+                same = os.stat(f"{self._root}/{folder}").st_mtime_ns == then
+            except OSError:
+                same = False
+            if not same:
+                found.append(folder or ".")
+        return found
+
     def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
         """A folder's entries in the order of their names' bytes."""
         place = f"{self._root}/{folder}" if folder else self._root
         try:
+            self._times[folder] = os.stat(place).st_mtime_ns
             if not os.access(place, os.X_OK):
                 raise PermissionError
             with os.scandir(place) as entries:
@@ -90,7 +105,7 @@ class Tree:
             facts = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(facts.st_mode):
                 kind = _SPECIAL.get(stat.S_IFMT(facts.st_mode), "unknown kind")
-                self.skipped.append(Skipped(relative, f"special file ({kind})"))
+                self.skipped.append(Skipped(readable(relative), f"special file ({kind})"))
             elif not os.access(entry.path, os.R_OK):
                 self.unreadable.append(relative)
             else:
@@ -111,7 +126,9 @@ class Tree:
         elif not os.path.isfile(real):
             reason = "symbolic link to a special file"
         if reason:
-            self.skipped.append(Skipped(relative, reason, {"link_target": readable(text)}))
+            self.skipped.append(
+                Skipped(readable(relative), reason, {"link_target": readable(text)})
+            )
         elif not os.access(real, os.R_OK):
             self.unreadable.append(relative)
         else:
@@ -127,6 +144,7 @@ class Tree:
                 name=name,
                 urls=("file://" + quote_from_bytes(os.fsencode(path)),),
                 size=facts.st_size,
+                path=os.fsencode(path),
                 folder=self._placed(folder),
                 origin={
                     "sourcePath": readable(relative),
@@ -139,8 +157,3 @@ class Tree:
     def _placed(self, folder: str) -> str:
         """A folder of the source as it stands below ``data/content/``."""
         return "/".join(part for part in (self._prefix, folder) if part)
-
-
-def readable(text: str) -> str:
-    """A name that may not be UTF-8, as text that is."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")

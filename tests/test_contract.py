@@ -48,6 +48,7 @@ KINDS = {
         "report.pdf",
     ),
     "videos": Facts("cds-videos", "3000001", "999", "3000003", r"/api/record/3000001$", "1080p"),
+    "gitlab": Facts("gitlab", "7", "999", "11", r"/api/v4/projects/7$", "lfs.bin/raw"),
 }
 REMOTE = [pytest.param(facts, id=kind) for kind, facts in KINDS.items()]
 
@@ -80,7 +81,8 @@ def test_a_record_becomes_a_valid_package(facts: Facts, config_file: Path, tmp_p
 
     assert "valid" == validate(Path(full["path"])).verdict
     assert "incomplete" == validate(Path(light["path"])).verdict
-    assert full["files"] == light["files"] > 0
+    assert full["files"] >= light["files"] > 0
+    assert len(full["skipped"]) + full["files"] == len(light["skipped"]) + light["files"]
 
 
 @pytest.mark.parametrize("facts", REMOTE)

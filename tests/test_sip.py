@@ -185,7 +185,7 @@ def test_a_full_package_is_right_to_the_last_digest(bench: Bench) -> None:
     bench.here(entry("a.txt", b"alpha", "md5", "adler32"), b"alpha")
     bench.here(entry("b é.bin", b"", folder="sub/dir"), b"")
 
-    built = bench.build(placeholders=("data/content/empty/.keep",))
+    built = bench.build({"empty_folders": ("empty",)}, placeholders=("data/content/empty/.keep",))
 
     report = validate(bench.bag)
     assert ("valid", ()) == (report.verdict, report.findings)

@@ -28,6 +28,7 @@ RECORDS = {
     "cds-rdm": "k3f9q-7xw21",
     "cds-rdm-sandbox": "k3f9q-7xw21",
     "cds-videos": "3000001",
+    "gitlab": "7",
 }
 LIGHT = ("zenodo", "7000001")
 

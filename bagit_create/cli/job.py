@@ -23,6 +23,7 @@ MAY_NOT_BE_EMPTY = (
     "base_url",
     "config",
     "cookies",
+    "embargo",
     "proxy",
     "target",
     "token",

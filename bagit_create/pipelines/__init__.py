@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PIPELINES = {
     "cod": "cod:OpenData",
+    "gitlab": "gitlab:GitLab",
     "invenio-v1": "invenio_v1:InvenioV1",
     "inveniordm": "inveniordm:InvenioRDM",
     "local": "local:Local",

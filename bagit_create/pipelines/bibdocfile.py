@@ -14,7 +14,6 @@ import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .. import log
@@ -164,7 +163,7 @@ def join(
 
     :param own: brings an address to the server that is asked.
     """
-    by_key = {key(one.urls[0]): one for one in files}
+    by_key = {key((*one.urls, one.name)[0]): one for one in files}
     skipped, told = [], set()
     for doc in known:
         if doc.text("status") == "DELETED" or not doc.url:
@@ -183,10 +182,9 @@ def join(
                 optional=doc.text("hidden") == "True",
             )
         path = doc.text("fullpath")
-        here = (Path(path).as_uri(),) if _is_readable(path) else ()
         by_key[key(url)] = replace(
             listed,
-            urls=(*listed.urls, *here),
+            path=os.fsencode(path) if _is_readable(path) else listed.path,
             size=listed.size if listed.size is not None else doc.size,
             checksums=listed.checksums or ((Checksum("md5", doc.md5),) if doc.md5 else ()),
             origin={**doc.facts(), **listed.origin},

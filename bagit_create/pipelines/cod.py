@@ -21,7 +21,6 @@ from ..errors import RecordNotFound, UpstreamError
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from .base import expect, plain_text, reading
-from .eos import mounted_root
 
 WHAT = "Metadata request"
 EOS = "root://eospublic.cern.ch/"
@@ -47,7 +46,8 @@ class OpenData:
         self._instance = instance
         self._client = client
         self._options = options
-        self._eos = mounted_root("/eos/opendata", instance.eos_mount)
+        store = os.path.join(instance.eos_mount, "opendata")
+        self._eos = os.path.abspath(store) if os.path.isdir(store) else ""
 
     def harvest(self, recid: str | None) -> Record:
         """Ask for the record; see :meth:`Pipeline.harvest`."""
@@ -181,8 +181,6 @@ class OpenData:
         urls = [f"root://{host}/{quote(path)}"]
         if f"root://{host}/" == EOS:
             urls.insert(0, self._instance.base_url + quote(path))
-            if self._eos and path.startswith("/eos/opendata/") and "/../" not in path:
-                urls.append(f"{self._eos}{quote(path.removeprefix('/eos/opendata'))}")
         return _Item(name, path, tuple(urls), raw, index)
 
     # -- the entries --------------------------------------------------------------------------
@@ -212,7 +210,15 @@ class OpenData:
                     name = f"{folder}/{one.name}".lstrip("/")
                     skipped.append(Skipped(name, ON_TAPE, {**facts, **origin}))
                     continue
-            entry = FileEntry(one.name, one.urls, size, sums, folder, None, origin or NOTHING)
+            entry = FileEntry(
+                name=one.name,
+                urls=one.urls,
+                size=size,
+                checksums=sums,
+                folder=folder,
+                origin=origin or NOTHING,
+                path=self._on_disk(one.path),
+            )
             if (entry.urls, entry.name) not in seen:  # in two indices, or in a list and an index
                 seen.add((entry.urls, entry.name))
                 files.append(entry)
@@ -221,6 +227,12 @@ class OpenData:
         if not items:
             log.warning("the record lists no files")
         return tuple(files), tuple(skipped)
+
+    def _on_disk(self, path: str) -> bytes | None:
+        """Where a file is, if EOS is mounted on this machine; whether it is there shows later."""
+        if not self._eos or not path.startswith("/eos/opendata/") or ".." in path.split("/"):
+            return None
+        return os.fsencode(self._eos + path.removeprefix("/eos/opendata"))
 
 
 def _states(metadata: dict[str, Any]) -> dict[str, str]:

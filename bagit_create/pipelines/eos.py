@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from urllib.parse import quote
 
 _WEB = {
@@ -24,38 +23,31 @@ _SERVERS = {
 }
 
 
-def mounted(path: str, mount: str) -> str:
-    """The ``file://`` address of a path on EOS if it is mounted on this machine, else ``""``.
+def on_disk(path: str, mount: str) -> bytes | None:
+    """Where a path on EOS is on this machine, if it is mounted here.
 
     :param path: ``/eos/…``.
     :param mount: where EOS is mounted, usually ``/eos``.
     """
+    if not path.startswith("/eos/") or ".." in path.split("/"):
+        return None
     local = os.path.join(mount, path.removeprefix("/eos/"))
-    if ".." in path.split("/") or not os.path.isfile(local):
-        return ""
-    return Path(local).absolute().as_uri()
+    return os.fsencode(os.path.abspath(local)) if os.path.isfile(local) else None
 
 
-def locations(path: str, mount: str, light: bool) -> tuple[str, ...]:
-    """Every address at which a path on EOS can be had from here, the best first.
+def locations(path: str, light: bool) -> tuple[str, ...]:
+    """Every address at which a path on EOS can be had, the best first.
 
     A light bag promises the XRootD address too where this machine has no ``xrdcp``: whoever
     completes it may. A path that is not on EOS has none.
     """
     if not path.startswith("/eos/"):
         return ()
-    found = [mounted(path, mount)]
-    found += [web + quote(path[len(p) :]) for p, web in _WEB.items() if path.startswith(p)]
+    found = [web + quote(path[len(p) :]) for p, web in _WEB.items() if path.startswith(p)]
     if light or shutil.which("xrdcp"):
         found += [
             server + quote(path)  # two slashes before the path: XRootD takes one for relative
             for p, server in _SERVERS.items()
             if path.startswith(p)
         ]
-    return tuple(url for url in found if url)
-
-
-def mounted_root(path: str, mount: str) -> str:
-    """The ``file://`` address of a folder on EOS if it is mounted on this machine, else ``""``."""
-    local = os.path.join(mount, path.removeprefix("/eos/"))
-    return Path(local).absolute().as_uri() if os.path.isdir(local) else ""
+    return tuple(found)

@@ -19,7 +19,7 @@ from ..model import Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from ..urls import without_secrets
 from . import bibdocfile, marc
-from .eos import locations
+from .eos import locations, on_disk
 
 WHAT = "Metadata request"
 _BOT = re.compile(rb"not a bot|anubis_challenge", re.IGNORECASE)
@@ -189,15 +189,16 @@ class InvenioV1:
         files: dict[tuple[str, ...], FileEntry] = {}
         skipped = []
         for one in marc.located(record, lambda host: host in self._hosts):
+            here = on_disk(one.address, self._instance.eos_mount) if one.kind == "path" else None
             if one.kind == "file":
                 urls: tuple[str, ...] = (self._own(one.address),)
             elif one.kind == "stored":
                 urls = (one.address,)
             elif one.kind == "path":
-                urls = locations(one.address, self._instance.eos_mount, self._options.light)
+                urls = locations(one.address, self._options.light)
             else:
                 urls = ()
-            if not urls:
+            if not urls and here is None:
                 details = {"address": _shown(one.address), **one.facts}
                 name = _shown(one.address) if one.kind == "link" else one.name
                 skipped.append(Skipped(name, _REASONS[one.kind], details))
@@ -208,12 +209,15 @@ class InvenioV1:
                 urls=urls,
                 size=one.size,
                 checksums=one.checksums,
+                path=here,
                 folder=one.subformat,
                 # Invenio answers 404 for a file without bytes, so it cannot be had.
                 optional=one.kind == "file" and one.size == 0,
                 origin={**origin, **({"subformat": one.subformat} if one.subformat else {})},
             )
-            files.setdefault(bibdocfile.key(urls[0]), entry)  # the same address twice is one file
+            files.setdefault(
+                bibdocfile.key((*urls, one.address)[0]), entry
+            )  # the same address twice is one file
         return tuple(files.values()), tuple(skipped)
 
     def _own(self, address: str) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 from ..client import Client
 from ..config import Instance
 from ..errors import InputError, TransferError
+from ..log import readable
 from ..model import Description, Record
 from ..options import JobOptions
-from ..tree import NAMED_AT_MOST, Tree, readable
+from ..tree import NAMED_AT_MOST, Tree
 
 
 class Local:
@@ -61,6 +62,7 @@ class Local:
             skipped=tuple(tree.skipped),
             empty_folders=tuple(tree.empty),
             notes=tuple(_notes(tree)),
+            recheck=lambda: _still_the_same(tree),
             source_details={
                 "source_path": _shown(self._given),
                 "source_base_path": _shown(self._options.source_base_path),
@@ -106,13 +108,25 @@ class Local:
         return "" if below == "." else below
 
 
+def _still_the_same(tree: Tree) -> None:
+    """Refuse a folder that got or lost an entry while it was packaged."""
+    if folders := tree.changed():
+        more = f" and {len(folders) - NAMED_AT_MOST} more" if len(folders) > NAMED_AT_MOST else ""
+        raise TransferError(
+            "The source changed while it was being packaged: something appeared or vanished.",
+            where="in " + ", ".join(map(readable, folders[:NAMED_AT_MOST])) + more,
+            hint="run again when nothing writes to the folder",
+        )
+
+
 def _unreadable(names: list[str]) -> TransferError:
     """All of them in one message, or the first and how many more there are."""
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     return TransferError(
         "Something in the source cannot be read, so nothing was packaged.",
         where=", ".join(map(readable, names[:NAMED_AT_MOST])) + more,
-        hint="chmod -R u+rX on the folder, or run as its owner",
+        hint="chmod -R u+rX on the folder, or run as its owner; a path of more than 4096 bytes"
+        " cannot be opened by anybody: package a folder further down",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .cod import cod
 from .content import Content
 from .faults import Fault, Switchboard
+from .gitlab import gitlab
 from .invenio_v1 import invenio_v1
 from .records import inveniordm, zenodo
 from .server import App, Seen, Server
@@ -33,6 +34,7 @@ PARTS = {
     "cds-rdm": Part("repository.cern", inveniordm),
     "cds-rdm-sandbox": Part("sandbox-cds-rdm.web.cern.ch", inveniordm),
     "cds-videos": Part("videos.cern.ch", videos),
+    "gitlab": Part("gitlab.cern.ch", gitlab),
 }
 SOURCES = {name: part.host for name, part in PARTS.items()}
 """The sources, and whose part they play."""

@@ -143,8 +143,8 @@ def _documents(bag: Path, contents: Contents, algorithms: tuple[str, ...]) -> It
     for one in record.documents:
         place = f"data/{one.place}/{one.name}"
         yield _write(bag, place, [one.content], algorithms, True, one.url, one.media_type)
-    for path in contents.placeholders:
-        yield _write(bag, path, [], algorithms)
+    for path, folder in zip(contents.placeholders, record.empty_folders, strict=True):
+        yield replace(_write(bag, path, [], algorithms), folder=folder, placeholder=True)
     yield _write(
         bag, DC_XML, [dublincore.document(record)], algorithms, True, media_type="application/xml"
     )

@@ -40,7 +40,10 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A payload file that the build itself wrote. ``kind`` is for its entry in sip.json."""
+    """A payload file that the build itself wrote.
+
+    ``folder`` is upstream's, ``placeholder`` whether the file only keeps that folder.
+    """
 
     bagpath: str
     size: int
@@ -48,6 +51,8 @@ class Written:
     is_metadata: bool
     url: str | None = None
     media_type: str | None = None
+    folder: str = ""
+    placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,12 @@ def location(entry: FileEntry, alternate: bool) -> tuple[str, bool]:
     The alternate one is the first that is not http or https (CERN Open Data has ``root://``), else
     the second. The address is ``""`` if upstream gives none that can be written down.
     """
-    urls = [shown for url in entry.urls if (shown := public(url))]
+    urls = [
+        shown
+        for url in entry.urls
+        if (entry.path is not None or not url.strip().lower().startswith("file:"))
+        and (shown := public(url))
+    ]
     if alternate:
         for url in urls:
             if not url.lower().startswith(("http:", "https:")):

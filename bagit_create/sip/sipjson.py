@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..log import is_text, readable
 from ..model import Checksum, Fetched, FileEntry, Missing, Placed, Skipped
 from ..version import get_version
 from .baginfo import WEBSITE
@@ -98,7 +99,12 @@ def _entries(
 
 def _own_entry(one: Written) -> dict[str, Any]:
     """A file that did not come as payload: metadata, a placeholder, dc.xml, the log."""
-    origin: dict[str, Any] = {"filename": os.path.basename(one.bagpath), "path": ""}
+    origin: dict[str, Any] = {
+        "filename": os.path.basename(one.bagpath),
+        **_name(one.folder, "path"),
+    }
+    if one.placeholder:
+        origin["placeholder"] = "keeps an empty folder"
     if one.url and (url := public(one.url)):
         origin["url"] = url
     if one.media_type:
@@ -182,16 +188,11 @@ def _texts(checksums: Sequence[Checksum]) -> list[str]:
 
 
 def _name(text: str, key: str) -> Mapping[str, Any]:
-    """A name from outside; one that is not UTF-8 is percent-encoded and kept in hex beside it."""
+    """A name from outside; of one that is not UTF-8 the bytes are kept beside it, in hex."""
+    if is_text(text):
+        return {key: text}
     try:
-        text.encode("utf-8")
+        raw = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raw = text.encode("utf-8", "surrogateescape" if _is_local(text) else "surrogatepass")
-        shown = raw.decode("ascii", "backslashreplace").replace("\\x", "%")
-        return {key: shown, f"{key}_bytes": raw.hex()}
-    return {key: text}
-
-
-def _is_local(text: str) -> bool:
-    """Whether all lone surrogates stand for undecodable bytes of a local name (PEP 383)."""
-    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
+        raw = text.encode("utf-8", "surrogatepass")
+    return {key: readable(text), f"{key}_bytes": raw.hex()}

@@ -164,7 +164,10 @@ class Staging:
                 if Path(folder) != self.bag:
                     os.rmdir(folder)
         for part in os.scandir(self.parts):
-            os.unlink(part.path)
+            if part.is_dir(follow_symlinks=False):  # scratch of a run that was killed
+                shutil.rmtree(part.path)
+            else:
+                os.unlink(part.path)
 
     # -- the end ------------------------------------------------------------------------------
 

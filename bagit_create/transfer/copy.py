@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from urllib.parse import unquote_to_bytes
 
 from ..checksums import BLOCK, Digests, ParallelDigests, read_block
 from ..errors import Interrupted, TransferError
@@ -13,14 +12,6 @@ from ..model import Checksum, FileEntry
 
 LARGE = 64 * 1024 * 1024
 """Bytes from which a file's digests are worth a thread each."""
-
-
-def source_path(entry: FileEntry) -> bytes | None:
-    """The path that a ``file://`` address names, as bytes; None if the file has none."""
-    for url in entry.urls:
-        if url.startswith("file:///"):
-            return unquote_to_bytes(url[len("file://") :])
-    return None
 
 
 def copy(
@@ -36,7 +27,7 @@ def copy(
     :returns: size in bytes, digests.
     :raises TransferError: if the source is gone, unreadable, no regular file, or changes meanwhile.
     """
-    path = source_path(entry)
+    path = entry.path
     assert path is not None
     try:
         source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

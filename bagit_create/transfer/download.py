@@ -60,6 +60,7 @@ class Download:
         self._digests = Digests(algorithms)
         self._validator: str | None = None
         self._told: Checksum | None = None
+        self._vouched: set[str] | None = None
         self.received = 0
         self.url = ""
         self.http_status = 0
@@ -151,6 +152,9 @@ class Download:
         if decode:
             self._validator = None  # the length counts compressed bytes: nothing to go on from
         self._refuse_page(stream.headers)
+        self._vouched = {"content-length", "transfer-encoding"} & {
+            n.lower() for n in stream.headers
+        }
         if not decode:
             self._told = from_content_md5(stream.headers.get("Content-MD5"))
         self._store(stream.blocks(BLOCK, decode))
@@ -215,6 +219,8 @@ class Download:
         if entry.size is not None and self.received != entry.size:
             self._wrong_length(str(self.received))
         self.checksums = self._digests.checksums()
+        if entry.size is None and not self._vouched and not any(map(known, entry.checksums)):
+            log.warning(f"nothing tells whether {entry.name} is whole: no size, no checksum")
         if self._told is not None and not any(map(known, entry.checksums)):
             self.entry = entry = replace(entry, checksums=(*entry.checksums, self._told))
         compare(entry, self.checksums, self.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ..client import Client
 from ..errors import TransferError
 from ..log import now
 from ..model import Checksum, Events, Fetched, FileEntry, Missing, Placed
-from .copy import copy, source_path
+from .copy import copy
 from .download import Download, compare, is_decoded, is_page, web_addresses
 from .pool import run
 
@@ -76,8 +77,8 @@ def fetch(
     missing: list[Missing] = []
     todo = [item for item in placed if item.bagpath not in reused]
     made = [item for item in todo if item.entry.maker is not None]
-    local = [item for item in todo if source_path(item.entry) is not None]
-    remote = [i for i in todo if source_path(i.entry) is None and i.entry.maker is None]
+    local = [item for item in todo if item.entry.path is not None]
+    remote = [i for i in todo if i.entry.path is None and i.entry.maker is None]
     small = [item for item in local if (item.entry.size or 0) <= SMALL]
     large = [item for item in local if (item.entry.size or 0) > SMALL]
     for work, items, threads in (
@@ -131,13 +132,16 @@ def _told(entry: FileEntry, headers: Any) -> FileEntry:
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if is_page(kind, entry):  # Invenio v1 answers HEAD so where it means nothing
         return entry
-    length = headers.get("Content-Length", "")
+    length = headers.get("Content-Length") or headers.get("X-Gitlab-Size", "")
     encoded = is_decoded(headers, entry.name)
-    md5 = None if encoded else from_content_md5(headers.get("Content-MD5"))
+    told = None if encoded else from_content_md5(headers.get("Content-MD5"))
+    sha256 = headers.get("X-Gitlab-Content-Sha256", "")
+    if told is None and re.fullmatch("[0-9a-f]{64}", sha256):
+        told = Checksum("sha256", sha256)
     return replace(
         entry,
         size=int(length) if entry.size is None and length.isdigit() and not encoded else entry.size,
-        checksums=entry.checksums or ((md5,) if md5 else ()),
+        checksums=entry.checksums or ((told,) if told else ()),
     )
 
 

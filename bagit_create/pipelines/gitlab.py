@@ -1,0 +1,295 @@
+"""GitLab: a project's description, the files of its default branch, and the whole repository.
+
+Facts: GitLab's documentation (``doc/api``: projects, repositories, repository files, wikis). The
+files come from one mirror clone, since the interface allows few downloads; a light package lists
+their addresses there. The content of a file in LFS is fetched and compared with its pointer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .. import log
+from ..client import Client
+from ..config import Instance
+from ..errors import AccessDenied, RecordNotFound, TransferError
+from ..model import Description, Document, FileEntry, Record, Skipped
+from ..options import JobOptions
+from ..urls import without_secrets
+from .base import expect, plain_text
+from .gitlab_api import Api
+from .gitlab_export import Export
+from .gitlab_git import Mirror, environment
+
+NO_COPY = "a light package holds no copy of the repository"
+_SECRET = re.compile(r"token|secret|password", re.IGNORECASE)
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n.*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n",
+    re.DOTALL,
+)
+
+
+class GitLab:
+    """A GitLab server."""
+
+    def __init__(self, instance: Instance, client: Client, options: JobOptions) -> None:
+        self._instance = instance
+        self._client = client
+        self._options = options
+        self._api = Api(instance.base_url, client)
+        self._skipped: list[Skipped] = []
+        self._notes: list[str] = []
+
+    def harvest(self, recid: str | None) -> Record:
+        """Ask for the project; see :meth:`Pipeline.harvest`."""
+        asked = (recid or "").removesuffix(".git")
+        url = f"{self._api.gl.api_url}/projects/{quote(asked, safe='')}"
+        project = self._project(asked)
+        with self._api.reading("project", url):
+            facts = expect(project.attributes, dict, "the project")
+            final = str(expect(facts["id"], int, "id"))
+            path = expect(facts["path_with_namespace"], str, "path_with_namespace")
+            description = _describe(facts)
+        if final != asked:
+            log.info(f"{asked} is project {final} of {self._instance.name}")
+        content = json.dumps(_public(facts), indent=2, ensure_ascii=False).encode("utf-8")
+        documents = [Document("metadata.json", content, url, "content", "application/json")]
+        self._notes.append("metadata.json is the server's answer without the secrets in it")
+        files = [*self._repository(project, facts, path)]
+        wiki = self._wiki(project, facts, path)
+        if wiki is not None:
+            documents.append(wiki)
+            files += self._bundle("wiki.bundle", f"{path}.wiki")
+        files += self._export(project)
+        return Record(
+            source=self._instance.name,
+            recid=final,
+            requested=asked,
+            files=tuple(files),
+            documents=tuple(documents),
+            metadata_url=url,
+            description=description,
+            organization=self._instance.organization,
+            external_identifier=description.identifiers[0],
+            skipped=tuple(self._skipped),
+            notes=tuple(self._notes),
+        )
+
+    def _project(self, asked: str) -> Any:
+        where = f"{self._api.gl.api_url}/projects/{quote(asked, safe='')}"
+        try:
+            with self._api.reading("project", where):
+                return self._api.project(asked)
+        except RecordNotFound as err:
+            err.hint = (
+                "a project that you may not see looks missing too; " + self._client.access_hint()
+            )
+            raise
+
+    # -- the repository -----------------------------------------------------------------------
+
+    def _repository(self, project: Any, facts: dict[str, Any], path: str) -> Iterator[FileEntry]:
+        branch = facts.get("default_branch")
+        if facts.get("repository_access_level") == "disabled":
+            self._notes.append("the project has no repository: it is switched off")
+            return
+        if facts.get("empty_repo") or not branch:
+            self._notes.append("the repository is empty")
+            return
+        self._api.what = "File list request"
+        where = f"{self._api.gl.api_url}/projects/{project.id}/repository/tree"
+        with self._api.reading("file list", where):
+            commit = expect(project.commits.get(branch).attributes["id"], str, "id")
+            tree = project.repository_tree(
+                ref=commit, recursive=True, iterator=True, pagination="keyset", per_page=100
+            )
+            items = [expect(one, dict, "tree entry") for one in tree]
+        self._notes.append(f"files of branch {branch} at commit {commit}")
+        mirror = self._mirror(path)
+        if self._options.light:
+            self._note_lfs(items, f"{where.removesuffix('tree')}files", commit)
+        with self._api.reading("file list", where):
+            yield from self._entries(project.id, commit, items, mirror)
+        yield from self._bundle("repository.bundle", path, mirror)
+
+    def _note_lfs(self, items: list[dict[str, Any]], files: str, commit: str) -> None:
+        """A light package lists what git holds; of a file in LFS that is a pointer."""
+        if not any(one.get("path") == ".gitattributes" for one in items):
+            return
+        answer = self._client.get(
+            f"{files}/.gitattributes/raw?ref={commit}",
+            what="File list request",
+            accept="*/*",
+            allow=(404,),
+        )
+        if b"filter=lfs" in answer.content:
+            note = "some files are in LFS: what is listed of them are the pointers in git"
+            log.warning(note)
+            self._notes.append(note)
+
+    def _entries(
+        self, number: int, commit: str, items: list[dict[str, Any]], mirror: Mirror
+    ) -> Iterator[FileEntry]:
+        for item in items:
+            full = expect(item["path"], str, "path")
+            kind, mode = expect(item["type"], str, "type"), item.get("mode")
+            facts = {"git_id": expect(item["id"], str, "id"), "git_mode": mode, "commit": commit}
+            if kind == "tree":
+                continue
+            if kind == "commit":
+                self._skipped.append(Skipped(full, "a submodule: another repository", facts))
+            elif mode == "120000":
+                self._skipped.append(Skipped(full, "a symbolic link; the bundle has it", facts))
+            elif kind != "blob" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", facts["git_id"]):
+                raise ValueError(f"{full!r} is {kind!r} {facts['git_id']!r}")
+            else:
+                raw = (
+                    f"{self._api.gl.api_url}/projects/{number}/repository/files/"
+                    f"{quote(full, safe='')}/raw?ref={commit}"
+                )
+                folder, _, name = full.rpartition("/")
+                yield FileEntry(
+                    name=name,
+                    urls=(raw,),
+                    folder=f"repository/{folder}".rstrip("/"),
+                    origin=facts,
+                    maker=(
+                        None if self._options.light else self._maker(mirror, facts["git_id"], raw)
+                    ),
+                )
+
+    def _maker(
+        self, mirror: Mirror, blob: str, raw: str
+    ) -> Callable[[Path, Callable[[], bool]], Iterator[bytes]]:
+        """Makes one file of the branch: from the clone, or from LFS if that holds a pointer."""
+
+        def make(scratch: Path, stopped: Callable[[], bool]) -> Iterator[bytes]:
+            content = mirror.blob(blob, scratch, stopped)
+            if not isinstance(content, bytes):
+                yield from content
+            elif pointer := _POINTER.match(content):
+                yield from self._lfs(pointer[1].decode(), int(pointer[2]), f"{raw}&lfs=true")
+            else:
+                yield content
+
+        return make
+
+    def _lfs(self, digest: str, size: int, url: str) -> Iterator[bytes]:
+        """The content that an LFS pointer stands for, compared with it."""
+        found, received = hashlib.sha256(), 0
+        try:
+            with self._client.open(url) as stream:
+                for block in stream.blocks(1024 * 1024, decode=True):
+                    received += len(block)
+                    if received > size:
+                        break
+                    found.update(block)
+                    yield block
+        except (AccessDenied, RecordNotFound) as err:
+            error = TransferError(
+                "A file that upstream keeps in LFS is refused or not there.",
+                where=err.where,
+                http_status=err.http_status,
+                hint=err.hint,
+            )
+            error.withheld = True
+            raise error from err
+        if received != size or found.hexdigest() != digest:
+            raise TransferError(
+                "A file from LFS is not the one that its pointer names.",
+                where=f"{without_secrets(url)}: expected {size} bytes, sha256 {digest}",
+            )
+
+    def _mirror(self, path: str) -> Mirror:
+        """The clone of a repository, made when it is needed."""
+        url = f"{self._instance.base_url}/{path}.git"
+        settings = environment(
+            url,
+            self._client.basic_authorization(url, "oauth2"),
+            self._options.timeout,
+            self._options.proxy.value if self._options.proxy else None,
+            self._options.skipssl,
+        )
+        mirror = Mirror(url, settings, self._client.access_hint())
+        self._client.at_end(mirror.close)
+        return mirror
+
+    def _bundle(self, name: str, path: str, mirror: Mirror | None = None) -> Iterator[FileEntry]:
+        """Every branch and tag with their history, in one file that git can clone from."""
+        url = f"{self._instance.base_url}/{path}.git"
+        if self._options.light:
+            self._skipped.append(Skipped(name, NO_COPY, {"url": url}))
+            return
+        made = mirror or self._mirror(path)
+        yield FileEntry(name, (), origin={"repository": url}, maker=made.bundle)
+
+    # -- what stands beside it ----------------------------------------------------------------
+
+    def _wiki(self, project: Any, facts: dict[str, Any], path: str) -> Document | None:
+        if facts.get("wiki_enabled") is False or facts.get("wiki_access_level") == "disabled":
+            return None
+        self._api.what = "Wiki request"
+        url = f"{self._api.gl.api_url}/projects/{project.id}/wikis"
+        try:
+            with self._api.reading("wiki", url):
+                pages = [
+                    expect(one.attributes, dict, "wiki page")
+                    for one in project.wikis.list(iterator=True, with_content=True)
+                ]
+        except AccessDenied as err:
+            self._skipped.append(Skipped("wiki", err.message, {"url": url}))
+            return None
+        except RecordNotFound:
+            return None
+        if not pages:
+            return None
+        content = json.dumps(pages, indent=2, ensure_ascii=False).encode("utf-8")
+        return Document("wiki.json", content, url, "meta", "application/json")
+
+    def _export(self, project: Any) -> Iterator[FileEntry]:
+        """Issues, merge requests, uploads and LFS objects, as GitLab itself packs them."""
+        name = "export.tar.gz"
+        if self._options.light:
+            self._skipped.append(Skipped(name, "a light package asks for no export"))
+        elif not self._client.has_credential:
+            reason = "an export needs the token of a Maintainer, with the scope api"
+            self._skipped.append(Skipped(name, reason))
+        else:
+            export = Export(self._api, project, self._client)
+            yield FileEntry(name, (), optional=True, maker=export.make)
+
+
+def _public(value: Any) -> Any:
+    """The same without secrets: keys that name one, and user information in addresses."""
+    if isinstance(value, dict):
+        return {
+            key: _public(one)
+            for key, one in value.items()
+            if not (_SECRET.search(key) and isinstance(one, str))
+        }
+    if isinstance(value, list):
+        return [_public(one) for one in value]
+    if isinstance(value, str) and re.match(r"\w+://[^/\s]*@", value):
+        return re.sub(r"//[^/\s]*@", "//", value, count=1)
+    return value
+
+
+def _describe(facts: dict[str, Any]) -> Description:
+    owner = facts.get("namespace") or {}
+    rights = facts.get("license") or {}
+    return Description(
+        title=plain_text(facts.get("name")),
+        creators=tuple(t for t in (plain_text(owner.get("full_path")),) if t),
+        date=plain_text(facts.get("last_activity_at"))[:10],
+        description=plain_text(facts.get("description")),
+        identifiers=(plain_text(facts.get("web_url")) or str(facts["path_with_namespace"]),),
+        rights=tuple(t for t in (plain_text(rights.get("key")),) if t),
+        types=("Software",),
+        subjects=tuple(map(plain_text, facts.get("topics") or ())),
+    )
