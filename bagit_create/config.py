@@ -31,11 +31,11 @@ class Instance:
 
     ``pipeline`` names its kind in the registry; ``base_url`` is without a slash at the end;
     ``hosts`` are the ``host[:port]`` that ``--url`` recognises; ``paths`` are regular expressions
-    over an address's decoded path, ``dois`` over a DOI, each with a group ``recid``. A credential
-    goes to the origin of ``base_url`` and nowhere else. ``credential_cookie`` is the name of the
-    cookie that carries it, for a kind that knows no tokens. ``eos_mount`` is where EOS may be
-    mounted on this machine. ``oai_id`` is the OAI
-    identifier of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server.
+    over an address's path, without and with its query, ``dois`` over a DOI, each with a group
+    ``recid``. A credential goes to the origin of ``base_url`` and nowhere else;
+    ``credential_cookie`` is the name of the cookie that carries it, for a kind that knows no
+    tokens. ``eos_mount`` is where EOS may be mounted on this machine, ``oai_id`` the OAI identifier
+    of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server.
     ``configured`` is false for a server named on the command line.
     """
 
@@ -123,7 +123,9 @@ class Config:
         candidates = [one for one in self.instances.values() if host in one.hosts]
         for one in candidates:
             for pattern in one.paths:
-                if match := re.search(pattern, parts.path):
+                match = re.search(pattern, parts.path)
+                match = match or re.search(pattern, f"{parts.path}?{parts.query}")
+                if match:
                     return one, unquote(match["recid"])
             if doi := as_doi(unquote(parts.path).removeprefix("/doi/")):
                 return one, doi

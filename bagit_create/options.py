@@ -34,7 +34,7 @@ ONLY_FOR: Mapping[str, tuple[str, ...]] = {
 }
 _FIRST_SECOND = 100_000_000
 """Unix seconds of 1973: no embargo is that old, but 2030 and 20300101 are meant as dates."""
-WITH_PATHS = ("gitlab", "inveniordm", "videos")
+WITH_PATHS = ("gitlab", "indico", "inveniordm", "videos")
 """Kinds of which a record may be asked for by a path; its own id is then found out."""
 NOT_LOCAL = ("cookies", "proxy", "base_url", "token", "allow_missing", "skipssl")
 """Options that need a server."""

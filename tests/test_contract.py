@@ -49,6 +49,7 @@ KINDS = {
     ),
     "videos": Facts("cds-videos", "3000001", "999", "3000003", r"/api/record/3000001$", "1080p"),
     "gitlab": Facts("gitlab", "7", "999", "11", r"/api/v4/projects/7$", "lfs.bin/raw"),
+    "indico": Facts("indico", "101", "999", "102", r"/export/event/101", "posters"),
 }
 REMOTE = [pytest.param(facts, id=kind) for kind, facts in KINDS.items()]
 

@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
+    "indico": {"indico_material"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "gitlab": {"gitlab_api", "gitlab_export", "gitlab_git"},
     "gitlab_export": {"gitlab_api"},

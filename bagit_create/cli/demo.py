@@ -29,6 +29,8 @@ RECORDS = {
     "cds-rdm-sandbox": "k3f9q-7xw21",
     "cds-videos": "3000001",
     "gitlab": "7",
+    "indico": "101",
+    "ilcagenda": "107",
 }
 LIGHT = ("zenodo", "7000001")
 

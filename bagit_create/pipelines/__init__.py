@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PIPELINES = {
     "cod": "cod:OpenData",
     "gitlab": "gitlab:GitLab",
+    "indico": "indico:Indico",
     "invenio-v1": "invenio_v1:InvenioV1",
     "inveniordm": "inveniordm:InvenioRDM",
     "local": "local:Local",

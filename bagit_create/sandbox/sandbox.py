@@ -10,6 +10,7 @@ from .cod import cod
 from .content import Content
 from .faults import Fault, Switchboard
 from .gitlab import gitlab
+from .indico import indico
 from .invenio_v1 import invenio_v1
 from .records import inveniordm, zenodo
 from .server import App, Seen, Server
@@ -35,6 +36,8 @@ PARTS = {
     "cds-rdm-sandbox": Part("sandbox-cds-rdm.web.cern.ch", inveniordm),
     "cds-videos": Part("videos.cern.ch", videos),
     "gitlab": Part("gitlab.cern.ch", gitlab),
+    "indico": Part("indico.cern.ch", indico),
+    "ilcagenda": Part("agenda.linearcollider.org", indico),
 }
 SOURCES = {name: part.host for name, part in PARTS.items()}
 """The sources, and whose part they play."""
