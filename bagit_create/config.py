@@ -31,8 +31,8 @@ class Instance:
 
     ``pipeline`` names its kind in the registry; ``base_url`` is without a slash at the end;
     ``hosts`` are the ``host[:port]`` that ``--url`` recognises; ``paths`` are regular expressions
-    over an address's path, without and with its query, ``dois`` over a DOI, each with a group
-    ``recid``. A credential goes to the origin of ``base_url`` and nowhere else;
+    over an address's path (and its query, if they mention the question mark), ``dois`` over a DOI,
+    each with a group ``recid``. A credential goes to the origin of ``base_url`` and nowhere else;
     ``credential_cookie`` is the name of the cookie that carries it, for a kind that knows no
     tokens. ``eos_mount`` is where EOS may be mounted on this machine, ``oai_id`` the OAI identifier
     of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server.
@@ -123,9 +123,8 @@ class Config:
         candidates = [one for one in self.instances.values() if host in one.hosts]
         for one in candidates:
             for pattern in one.paths:
-                match = re.search(pattern, parts.path)
-                match = match or re.search(pattern, f"{parts.path}?{parts.query}")
-                if match:
+                whole = f"{parts.path}?{parts.query}" if r"\?" in pattern else parts.path
+                if match := re.search(pattern, whole):
                     return one, unquote(match["recid"])
             if doi := as_doi(unquote(parts.path).removeprefix("/doi/")):
                 return one, doi

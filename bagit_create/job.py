@@ -78,7 +78,8 @@ class Job:
                 raise InputError(
                     f"--source is {options.source}, but the address belongs to {instance.name}."
                 )
-            replace(options, url=None, source=instance.name, recid=recid).check()
+            known = replace(options, url=None, source=instance.name, recid=recid)
+            known.check(instance.pipeline)
             return instance, recid
         return known_servers.instance(options.source or ""), options.recid
 

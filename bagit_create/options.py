@@ -17,7 +17,7 @@ DEFAULT_JOBS = 8
 DEFAULT_TIMEOUT_S = 60.0
 DEFAULT_RETRIES = 5
 DEFAULT_MAX_WAIT_S = 3600.0
-RECID = r"[A-Za-z0-9_][A-Za-z0-9_.~@+=-]{0,199}"
+RECID = r"[A-Za-z0-9_-][A-Za-z0-9_.~@+=-]{0,199}"
 """What a record id is made of: it becomes part of the package's name."""
 MAX_RECID = 200
 """Characters of a record id: with source and timestamp the folder's name stays below 255 bytes."""
@@ -126,12 +126,10 @@ class JobOptions:
         if self.recid is not None and as_doi(self.recid) is None:
             if len(self.recid) > MAX_RECID:
                 yield f"The record id is longer than {MAX_RECID} characters."
-            elif not re.fullmatch(
-                rf"{RECID}(/{RECID})*" if kind is None or kind in WITH_PATHS else RECID, self.recid
-            ):
+            elif kind is not None and not _may_be_asked_for(self.recid, kind):
                 yield (
-                    "The record id has characters that no id has here (it becomes part of the "
-                    "package's name); give a whole web address with --url."
+                    "The record id has characters that no id has here; give a whole web address "
+                    "with --url."
                 )
 
     def _servers(self) -> Iterator[str]:
@@ -178,6 +176,13 @@ class JobOptions:
     def is_local(self) -> bool:
         """Whether the source is a folder on this machine."""
         return (self.source or "").lower() == "local"
+
+
+def _may_be_asked_for(recid: str, kind: str) -> bool:
+    """Whether a source of this kind can have such an id. A note of CodiMD may have any name."""
+    if kind == "codimd":
+        return recid.isprintable() and "/" not in recid and recid not in (".", "..")
+    return bool(re.fullmatch(rf"{RECID}(/{RECID})*" if kind in WITH_PATHS else RECID, recid))
 
 
 def flag(option: str) -> str:

@@ -42,7 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"credentials", "log", "urls", "version"},
     "client": GROUND | {"wire"} | {"answers", "credentials", "urls", "version"},
     # a record: never how it is fetched, written, or asked for on a terminal
-    "pipelines": GROUND | {"answers", "checksums", "client", "config", "options", "tree", "urls"},
+    "pipelines": GROUND
+    | {"answers", "checksums", "client", "config", "options", "paths", "tree", "urls"},
     # bytes: never where they come from by name, nor what becomes of them
     "transfer": GROUND | {"answers", "checksums", "client", "urls"},
     # the package: never a network
@@ -82,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 RELATED = {
     "indico": {"indico_material"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
+    "codimd": {"markdown"},
     "gitlab": {"gitlab_api", "gitlab_export", "gitlab_git"},
     "gitlab_export": {"gitlab_api"},
     "inveniordm": {"legacy"},

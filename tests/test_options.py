@@ -52,7 +52,7 @@ def test_every_fault_is_named_in_one_message() -> None:
 )
 def test_what_cannot_work_is_refused(options: JobOptions, text: str) -> None:
     """Each combination that cannot work has its own sentence."""
-    assert text in faults(options)
+    assert text in faults(options, options.source)
 
 
 @pytest.mark.parametrize("option", ["author", "cert", "bd_ssh_host"])

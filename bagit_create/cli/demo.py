@@ -31,6 +31,7 @@ RECORDS = {
     "gitlab": "7",
     "indico": "101",
     "ilcagenda": "107",
+    "codimd": "AbCdEfGhIjKlMnOpQrStUv",
 }
 LIGHT = ("zenodo", "7000001")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .base import Pipeline
 
 PIPELINES = {
+    "codimd": "codimd:CodiMD",
     "cod": "cod:OpenData",
     "gitlab": "gitlab:GitLab",
     "indico": "indico:Indico",

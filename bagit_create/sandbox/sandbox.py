@@ -7,6 +7,7 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from .cod import cod
+from .codimd import codimd
 from .content import Content
 from .faults import Fault, Switchboard
 from .gitlab import gitlab
@@ -38,6 +39,7 @@ PARTS = {
     "gitlab": Part("gitlab.cern.ch", gitlab),
     "indico": Part("indico.cern.ch", indico),
     "ilcagenda": Part("agenda.linearcollider.org", indico),
+    "codimd": Part("codimd.web.cern.ch", codimd),
 }
 SOURCES = {name: part.host for name, part in PARTS.items()}
 """The sources, and whose part they play."""
