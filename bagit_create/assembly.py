@@ -57,7 +57,7 @@ class Assembly:
         fetched, absent, missing = self._obtain(placed, finished)
         if record.recheck is not None:
             record.recheck()
-        steps = [self._read_back(fetched)]
+        steps = [self._read_back(fetched, finished)]
         if renamed:
             pairs = [{"from": old, "to": new} for old, new in renamed]
             steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
@@ -90,6 +90,10 @@ class Assembly:
             ),
             staging.log_file,
         )
+        for left_out in built.skipped[:NAMED_AT_MOST]:
+            log.warning(f"left out: {left_out.name}: {left_out.reason}")
+        if len(built.skipped) > NAMED_AT_MOST:
+            log.warning(f"left out: {len(built.skipped) - NAMED_AT_MOST} more, named in sip.json")
         verified = {one.placed.bagpath: one.size for one in fetched if one.downloaded}
         report = validation.validate(staging.bag, verified=verified, jobs=options.jobs)
         faults = [str(one) for one in report.findings if one.level == "error"]
@@ -103,7 +107,7 @@ class Assembly:
             light=options.light,
             files=len(record.files),
             bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
-            verified=options.verify,
+            verified=options.verify and not options.light,
             skipped=(*record.skipped, *built.skipped),
             missing=missing,
             without_checksum=built.without_checksum,
@@ -154,8 +158,11 @@ class Assembly:
         _name_unknown([one for one in absent if not any(map(known, one.entry.checksums))])
         return fetched, absent, missing
 
-    def _read_back(self, fetched: tuple[Fetched, ...]) -> dict[str, Any]:
-        """Verify the payload from disk, and say so for the audit trail."""
+    def _read_back(self, fetched: tuple[Fetched, ...], finished: dict[str, Any]) -> dict[str, Any]:
+        """Verify the payload from disk, and say so for the audit trail.
+
+        What an earlier run left is read in any case: nobody knows what happened to it since.
+        """
         written = [one for one in fetched if one.downloaded]
         facts: dict[str, Any] = {
             "files": len(written),
@@ -173,6 +180,8 @@ class Assembly:
                 **facts,
             )
         if not self._options.verify:
+            old = [one for one in written if one.placed.bagpath in finished]
+            validation.read_back(self._staging.bag, old, self._options.jobs, self._events.advanced)
             return sip.step(
                 "fixity_check",
                 now(),

@@ -210,7 +210,8 @@ def _merged(user: Path | None, mtime_ns: int) -> Config:
             own.add(name.lower())
             known = tables.setdefault(name.lower(), {})
             if "base_url" in table and "hosts" not in table:
-                table = {**table, "hosts": [urlsplit(str(table["base_url"])).netloc]}
+                host = str(table["base_url"]).partition("//")[2].partition("/")[0]
+                table = {**table, "hosts": [host]}
             known.update(table)
     return Config(
         {
@@ -224,6 +225,14 @@ def _merged(user: Path | None, mtime_ns: int) -> Config:
         },
         kinds,
     )
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        port = urlsplit(text).port
+    except ValueError:  # "http://[x", "http://x:99999"
+        return False
+    return bool(re.match(r"https?://[^/\s@]+", text)) and port != 0
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -256,8 +265,16 @@ def _instance(
             where=where,
             hint="use one of " + ", ".join(sorted(kinds)),
         )
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name):
+        raise ConfigError(
+            "The name of a source has small letters, digits, dots, dashes and underscores only:"
+            " it becomes part of the packages' names.",
+            where=where,
+        )
+    if (values["pipeline"] == "local") != (name == "local"):
+        raise ConfigError("The kind 'local' is that of the source 'local' alone.", where=where)
     values["base_url"] = values.get("base_url", "").rstrip("/")
-    if values["pipeline"] != "local" and not re.match(r"https?://[^/\s@]+", values["base_url"]):
+    if values["pipeline"] != "local" and not _is_web_address(values["base_url"]):
         raise ConfigError("'base_url' is not an http or https address.", where=where)
     for pattern in (*values.get("paths", ()), *values.get("dois", ())):
         try:

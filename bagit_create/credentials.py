@@ -81,6 +81,8 @@ def read_file(name: str) -> Secret:
     :raises ConfigError: if the file cannot be read, is empty, or other users may read it.
     """
     if name == "-":
+        if sys.stdin is None:
+            raise ConfigError("Standard input is closed, so no token can be read from it.")
         return _checked(sys.stdin.readline().strip(), "standard input")
     path = Path(name).expanduser()
     try:

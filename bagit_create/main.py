@@ -108,6 +108,15 @@ def process(
                 "comment": (comment, (str,)),
             }
         )
+        names = (algorithm,) if isinstance(algorithm, str) else tuple(algorithm or ())
+        switches = (dry_run, bibdoc, skipssl, alternate_uri, verify, hash_missing, allow_missing)
+        if not all(isinstance(one, str) for one in names):
+            raise InputError("algorithm is a name, or several.")
+        if not all(one is None or one in (0, 1) for one in switches):
+            raise InputError(
+                "dry_run, bibdoc, skipssl, alternate_uri, verify, hash_missing and allow_missing"
+                " are True or False."
+            )
         given: dict[str, Any] = {
             "jobs": jobs,
             "timeout": timeout,
@@ -121,11 +130,11 @@ def process(
             target=Path(target) if target else Path(),
             workdir=Path(workdir) if workdir else None,
             light=bool(dry_run),
-            alternate_uri=alternate_uri,
+            alternate_uri=bool(alternate_uri),
             source_path=Path(source_path) if source_path else None,
             author=author,
             source_base_path=Path(source_base_path) if source_base_path else None,
-            bibdoc=bibdoc,
+            bibdoc=bool(bibdoc),
             bd_ssh_host=bd_ssh_host,
             invcookie=Secret(invcookie) if invcookie else None,
             cert=cert,
@@ -138,10 +147,10 @@ def process(
             collection=collection,
             embargo=embargo_seconds(embargo),
             comment=comment,
-            algorithms=algorithms((algorithm,) if isinstance(algorithm, str) else tuple(algorithm)),
+            algorithms=algorithms(names),
             bagit_version=bagit_version,
-            verify=verify,
-            hash_missing=hash_missing,
+            verify=bool(verify),
+            hash_missing=bool(hash_missing),
             config=Path(config) if config else None,
             **{name: value for name, value in given.items() if value is not None},
         )

@@ -19,6 +19,8 @@ DEFAULT_RETRIES = 5
 DEFAULT_MAX_WAIT_S = 3600.0
 RECID = r"[A-Za-z0-9_-][A-Za-z0-9_.~@+=-]{0,199}"
 """What a record id is made of: it becomes part of the package's name."""
+LONGEST_S = 31 * 24 * 3600
+"""A month: nobody waits longer, and some systems cannot."""
 MAX_RECID = 200
 """Characters of a record id: with source and timestamp the folder's name stays below 255 bytes."""
 
@@ -163,10 +165,13 @@ class JobOptions:
             yield "--bagit-version is 0.97 or 1.0."
         if self.jobs < 1:
             yield "--jobs is at least 1."
-        if self.timeout <= 0:
-            yield "--timeout is a number of seconds above 0."
-        if self.retries < 0 or self.max_wait < 0:
-            yield "--retries and --max-wait cannot be negative."
+        if not 0 < self.timeout <= LONGEST_S:
+            yield f"--timeout is a number of seconds above 0 and up to {LONGEST_S}."
+        if self.retries < 0 or not 0 <= self.max_wait <= LONGEST_S:
+            yield f"--retries and --max-wait are not negative, --max-wait up to {LONGEST_S}."
+        for name in ("target", "workdir", "source_path", "source_base_path", "config", "cookies"):
+            if "\0" in str(getattr(self, name) or ""):
+                yield f"{flag(name)} has a NUL in it, which no path has."
         for text in (self.collection, self.comment, self.author):
             if text and not text.isprintable() and "\n" not in text:
                 yield "--collection, --comment and --author take printable text."

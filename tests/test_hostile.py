@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,171 @@ def test_an_embargo_that_is_over_is_warned_of(harvest: Harvest) -> None:
     result = harvest(7000001, "zenodo", embargo="2020-01-01")
 
     assert any("over already" in one for one in result["warnings"])
+
+
+# -- what was found by attacking ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["closed", "embargoed"])
+def test_a_closed_record_that_shows_no_files_is_warned_of(
+    status: str, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """It may have some."""
+    record = {"id": RECID, "access": {"status": status}, "files": {}, "metadata": {"title": "x"}}
+    sandbox.fault(f"{RECID}$", Fault("not-json", body=json.dumps(record).encode()))
+    sandbox.fault("/files$", Fault("not-json", body=b'{"enabled": true, "entries": []}'))
+
+    result = harvest(RECID, "cds-rdm")
+
+    assert any("shows no files" in one for one in result["warnings"])
+
+
+def test_a_list_without_a_file_that_the_record_names_is_4(
+    harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Though the numbers agree."""
+    item = {"key": "b.txt", "links": {"content": f"{sandbox.storage_url}/public/b"}}
+    body = {"enabled": True, "entries": [item]}
+    sandbox.add_record("cds-rdm", "named-00001", {"a.txt": b"a"})
+    sandbox.fault("named-00001/files$", Fault("not-json", body=json.dumps(body).encode()))
+
+    assert 4 == harvest("named-00001", "cds-rdm")["exit_code"]
+
+
+@pytest.mark.parametrize("recid", [None, True, ["a"], {}])
+def test_an_id_of_another_type_is_4(recid: Any, harvest: Harvest, sandbox: Sandbox) -> None:
+    """It is not written down as ``None``."""
+    record = {"id": recid, "access": {"status": "open"}, "files": {}, "metadata": {}}
+    sandbox.fault(f"{RECID}$", Fault("not-json", body=json.dumps(record).encode()))
+
+    assert 4 == harvest(RECID, "cds-rdm")["exit_code"]
+
+
+@pytest.mark.parametrize("item", [{}, {"key": "a"}, {"key": "a", "links": {}}, {"links": 1}, 7])
+def test_a_file_inside_an_old_record_of_another_shape_is_4(
+    item: Any, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Zenodo's list beside the record is missing then."""
+    record = {"id": 7000001, "metadata": {"access_right": "open"}, "files": [item]}
+    sandbox.fault("7000001$", Fault("not-json", body=json.dumps(record).encode()))
+    sandbox.fault("/files$", Fault("status", status=404))
+
+    assert 4 == harvest(7000001, "zenodo")["exit_code"]
+
+
+def test_a_light_package_warns_of_what_it_cannot_list(harvest: Harvest) -> None:
+    """BagIt 1.0 asks for a checksum that upstream does not give."""
+    result = harvest("sums0-00008", "cds-rdm", dry_run=True, bagit_version="1.0")
+
+    assert any(one.startswith("left out: bare.dat") for one in result["warnings"])
+
+
+def test_a_light_package_was_not_verified(harvest: Harvest) -> None:
+    """There is nothing to read back."""
+    assert False is harvest(RECID, "cds-rdm", dry_run=True)["verified"]
+
+
+def test_what_an_earlier_run_left_is_read_even_without_verifying(
+    harvest: Harvest, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Somebody may have touched it since."""
+    sandbox.fault("report.pdf", Fault("cut", after=10))
+    first = harvest(RECID, "cds-rdm", verify=False, retries=0)
+    [kept] = (tmp_path / "out").rglob("hits#1.csv")
+    kept.write_bytes(b"3,2,1")
+    sandbox.clear()
+
+    second = harvest(RECID, "cds-rdm", verify=False, retries=0)
+
+    assert 8 == first["exit_code"]
+    assert 0 != second["status"]
+
+
+def test_a_journal_of_garbage_is_no_bug(harvest: Harvest, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Its good lines are used."""
+    sandbox.fault("report.pdf", Fault("cut", after=10))
+    harvest(RECID, "cds-rdm", retries=0)
+    [journal] = (tmp_path / "out").rglob("done.jsonl")
+    journal.write_bytes(b"\xff{[" + b"[" * 100_000 + b"\n" + journal.read_bytes())
+    sandbox.clear()
+
+    assert 0 == harvest(RECID, "cds-rdm")["status"]
+    assert not any("hits" in one.path for one in sandbox.seen)
+
+
+def test_a_staging_folder_that_is_a_link_is_10(harvest: Harvest, tmp_path: Path) -> None:
+    """It would lead out of the target."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out/.bic-staging").symlink_to(tmp_path / "elsewhere")
+
+    assert 10 == harvest(RECID, "cds-rdm")["exit_code"]
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_false_published_checksum_is_found_by_validating(harvest: Harvest) -> None:
+    """sip.json says what the source published; it must be true of the file."""
+    from bagit_create.validation import validate
+
+    result = harvest(RECID, "cds-rdm")
+    document = sip_json(result)
+    for entry in document["contentFiles"]:
+        if entry["origin"]["filename"] == "empty.txt":
+            entry["origin"]["checksum"] = ["md5:" + "0" * 32]
+    (Path(result["path"]) / "data/meta/sip.json").write_text(json.dumps(document))
+
+    found = [one.id for one in validate(Path(result["path"])).findings]
+
+    assert "C56" in found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": 1e300},
+        {"timeout": float("nan")},
+        {"max_wait": float("inf")},
+        {"target": "a\0b"},
+        {"workdir": "a\0b"},
+        {"config": "a\0b"},
+        {"algorithm": [5]},
+        {"verify": "no"},
+        {"dry_run": "false"},
+    ],
+)
+def test_an_option_that_no_caller_can_mean_is_no_bug(options: Any, harvest: Harvest) -> None:
+    """It is refused before any request."""
+    assert harvest(RECID, "cds-rdm", **options)["exit_code"] in (2, 3)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[zz]\npipeline = "local"\n',
+        '["a::b"]\npipeline = "inveniordm"\nbase_url = "https://x.example"\n',
+        '["../z"]\npipeline = "inveniordm"\nbase_url = "https://x.example"\n',
+        '[zz]\npipeline = "inveniordm"\nbase_url = "https://x.example:99999"\n',
+        '[zz]\npipeline = "inveniordm"\nbase_url = "http://[::1"\n',
+    ],
+)
+def test_a_source_of_ones_own_that_cannot_be_is_3(table: str, tmp_path: Path) -> None:
+    """Its name becomes part of packages' names, its address that of requests."""
+    config = tmp_path / "own.toml"
+    config.write_text(table)
+
+    assert 3 == process("1", "zz", target=tmp_path / "out", config=config)["exit_code"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_is_no_bug(closed: str, config_file: Path, tmp_path: Path) -> None:
+    """The package is made all the same."""
+    command = f"{sys.executable} -m bagit_create --source zenodo --recid 7000001 -t {tmp_path}/out"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {closed}"],
+        env={**os.environ, "BIC_CONFIG": str(config_file)},
+        timeout=60,
+        check=False,
+    )
+
+    assert 0 == done.returncode
+    assert 1 == len(list((tmp_path / "out").glob("sip::*")))

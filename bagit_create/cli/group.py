@@ -121,6 +121,7 @@ class Bic(click.Group):
         run: Callable[..., Any] = super().main
         if not extra.pop("standalone_mode", True):
             return run(*args, standalone_mode=False, **extra)
+        output.open_closed_streams()
         try:
             code = run(*args, standalone_mode=False, **extra)
         except click.ClickException as err:

@@ -43,6 +43,13 @@ def emit_json(value: Any) -> None:
     emit(json.dumps(value))
 
 
+def open_closed_streams() -> None:
+    """Give a program that was started with a stream closed one that leads nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+
+
 def hush() -> None:
     """Send what is still buffered for standard output nowhere."""
     try:

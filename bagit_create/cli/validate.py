@@ -32,7 +32,7 @@ def validate(paths: tuple[str, ...], jobs: int | None, only_bag: bool, as_json: 
     Each PATH gets a verdict on standard output: 'valid', 'incomplete' (a sound light package) or
     'invalid', followed by the findings. The exit code is 11 if any is invalid.
     """
-    missing = [path for path in paths if not Path(path).exists()]
+    missing = [path for path in paths if not path or not Path(path).exists()]
     if missing:
         raise click.UsageError("no such path: " + ", ".join(visible(path) for path in missing))
     from ..validation import validate as judge

@@ -39,7 +39,7 @@ class InvenioRDM:
         answer = self._metadata(wanted)
         body = answer.json("Metadata request")
         with reading("record", answer.url):
-            final = str(expect(body, dict, "the record")["id"])
+            final = str(_id(expect(body, dict, "the record")["id"]))
             status = self._status(body)
             description = self._describe(body)
         if final != asked:
@@ -51,7 +51,10 @@ class InvenioRDM:
             counted = self._counted(body)
             if counted is not None and counted > len(files) + len(skipped):
                 raise ValueError(f"{len(files)} entries, but the record counts {counted} files")
+            _compare(self._named(body), {f.name for f in files} | {s.name for s in skipped})
             skipped += tuple(_media(body))
+        if not files and status not in ("open", "metadata-only", ""):
+            log.warning(f"the record is {status} and shows no files: it may have some")
         return Record(
             source=self._instance.name,
             recid=final,
@@ -128,6 +131,11 @@ class InvenioRDM:
         count = body["files"].get("count")
         return count if isinstance(count, int) else None
 
+    def _named(self, body: dict[str, Any]) -> set[str]:
+        """The keys of the files that the record itself names, where the reader may know."""
+        entries = body["files"].get("entries")
+        return set(entries) if isinstance(entries, dict) else set()
+
     def _embargo(self, body: dict[str, Any]) -> str:
         embargo = body.get("access", {}).get("embargo")
         return str(embargo.get("until") or "") if isinstance(embargo, dict) else ""
@@ -195,6 +203,19 @@ class InvenioRDM:
                 continue
             entries.append(entry(item, item["links"]["content"]))
         return tuple(entries), tuple(skipped)
+
+
+def _id(value: Any) -> str | int:
+    """An id, which Zenodo once gave as a number."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise TypeError(f"id is {type(value).__name__}")
+    return value
+
+
+def _compare(named: set[str], listed: set[str]) -> None:
+    """The list must have what the record names; the record's own may be older and shorter."""
+    if lost := sorted(named - listed):
+        raise ValueError(f"the record names {lost[0]!r}, and the list does not have it")
 
 
 def _media(body: dict[str, Any]) -> Iterator[Skipped]:

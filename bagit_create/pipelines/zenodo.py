@@ -14,7 +14,7 @@ from typing import Any
 from .. import log
 from ..errors import AccessDenied, RecordNotFound, UpstreamError
 from ..model import Description, Document
-from .base import expect, plain_text
+from .base import expect, plain_text, reading
 from .inveniordm import InvenioRDM
 
 
@@ -29,6 +29,11 @@ class Zenodo(InvenioRDM):
     def _counted(self, body: dict[str, Any]) -> int | None:
         listed = body.get("files")
         return len(listed) if isinstance(listed, list) else None
+
+    def _named(self, body: dict[str, Any]) -> set[str]:
+        return {
+            one["key"] for one in body.get("files") or () if isinstance(one, dict) and "key" in one
+        }
 
     def _embargo(self, body: dict[str, Any]) -> str:
         return str(body["metadata"].get("embargo_date") or "")
@@ -70,7 +75,8 @@ class Zenodo(InvenioRDM):
                     "The record is open, but upstream lists its files nowhere.", where=url
                 ) from err
             log.warning("the list of files is missing upstream; the one inside the record is used")
-            return {"enabled": True, "entries": [_as_rdm(item) for item in listed]}, ()
+            with reading("file list", url):
+                return {"enabled": True, "entries": [_as_rdm(item) for item in listed]}, ()
 
 
 def _as_rdm(item: dict[str, Any]) -> dict[str, Any]:

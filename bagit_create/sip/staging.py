@@ -99,6 +99,8 @@ class Staging:
         """Lock the run's own folder; when another run works there, take a private one."""
         try:
             parent.mkdir(exist_ok=True)
+            if parent.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(parent))
             for number in range(1000):
                 root = parent / (f"{name}.{number}" if number else name)
                 root.mkdir(exist_ok=True)
@@ -139,9 +141,10 @@ class Staging:
     def finished(self) -> dict[str, dict[str, Any]]:
         """What an earlier run finished here: bag path to the facts given to :meth:`finish`."""
         found: dict[str, dict[str, Any]] = {}
-        with suppress(FileNotFoundError), open(self.root / "done.jsonl", encoding="utf-8") as lines:
+        with suppress(FileNotFoundError), open(self.root / "done.jsonl", "rb") as lines:
             for line in lines:
-                with suppress(ValueError, KeyError, TypeError):  # the last line may be cut
+                # The last line may be cut, or anything may have happened to the file.
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
                     fact = json.loads(line)
                     found[fact["bagpath"]] = fact
         return found
@@ -205,7 +208,8 @@ class Staging:
             raise SipError("A package of that name is already there.", where=str(final))
         sync(self.bag)
         os.rename(self.bag, final)
-        sync(self.target)
+        with suppress(PermissionError):  # a folder that one may write to and not read
+            sync(self.target)
         self._made.clear()
         return final
 

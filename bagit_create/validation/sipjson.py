@@ -22,7 +22,7 @@ _CREDENTIAL = re.compile(r"://[^/]*@|[?&](?:access_token|token|apikey|X-Amz-Sign
 
 
 # Of an entry only this is looked at; the rest need not stay in memory, 100,000 times over.
-_JUDGED_OF_ORIGIN = ("filename", "url", "missing")
+_JUDGED_OF_ORIGIN = ("filename", "url", "missing", "checksum")
 _JUDGED = ("origin", "bagpath", "downloaded", "size", "checksum", "metadata")
 
 
@@ -162,6 +162,7 @@ def _check_entry(
         found.warning("C47", "fetch.txt", f"{path} is already in the bag")
     _check_size(where, entry, path, bag, found)
     _check_sums(where, entry, path, bag, extra, found)
+    _check_published(where, entry, path, bag, extra, found)
     for url in _urls(at(entry, "origin", "url")):
         if not isinstance(url, str):
             found.error("C29", f"{where}/origin/url", f"expected a text, found {kind(url)}")
@@ -208,6 +209,30 @@ def _check_sums(
             )
         elif listed is not None and listed != value.lower():
             found.error("C24", path, f"{algorithm} in sip.json {value}, in the manifest {listed}")
+
+
+def _check_published(
+    where: str, entry: Any, path: str, bag: Bag, extra: Expected, found: Findings
+) -> None:
+    """What upstream published of a file must be true of the file that is here."""
+    if path not in bag.payload:
+        return
+    own = {text.partition(":")[0]: text for text in _texts(entry.get("checksum"))}
+    for text in _texts(at(entry, "origin", "checksum")):
+        algorithm, _, value = text.partition(":")
+        length = HEX_LENGTH.get(algorithm)
+        if length is None or len(value) != length:
+            continue  # of a kind that cannot be compared
+        if algorithm not in own:
+            extra.setdefault(path, []).append(
+                ("C56", algorithm, value.lower(), f"{where}/origin/checksum")
+            )
+        elif own[algorithm].lower() != text.lower():
+            found.error("C56", path, f"its source published {text}, it has {own[algorithm]}")
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _missing(entries: list[Any], bag: Bag) -> bool:
