@@ -14,7 +14,7 @@ from . import output
 
 EXAMPLES = (
     "bic --url https://zenodo.org/records/3911261",
-    "bic --source cds-rdm --recid 7xw21-k3f9q --target packages --dry-run",
+    "bic --source cds --recid 2728246 --target packages --dry-run",
     "bic --source local --source-path FOLDER --author 'Ada Lovelace'",
 )
 

@@ -40,7 +40,7 @@ ARCHIVE = b"\x1f\x8b\x08\x00" + b"an invented export " * 500
 class GitLab:
     """One server. ``base`` and ``storage_url`` are set once the ports are known.
 
-    ``export`` says how an export goes: ``"works"``, ``"none"`` (falls back), ``"failed"``,
+    ``export`` says how an export goes: ``"works"``, ``"ready"`` (at once), ``"none"`` (falls back), ``"failed"``,
     ``"stuck"``. ``not_yet`` is how many downloads are "not found" first,
     ``downloads`` how many were asked for, ``keyset`` whether pages are numbered or chained.
     """
@@ -235,6 +235,7 @@ class GitLab:
         if rest == "/export":
             self.exporting += 1
             states = {
+                "ready": ["finished"],
                 "works": ["none", "queued", "started", "finished"],
                 "none": ["queued", "started", "none"],
                 "failed": ["started", "failed"],
