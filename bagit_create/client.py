@@ -79,21 +79,23 @@ class Client:
         method: str = "GET",
         body: bytes | None = None,
         follow: bool = True,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Fetch a document whole.
 
         :param what: names the request in messages: ``"Metadata request"``.
         :param allow: further statuses that are the caller's to judge.
         :param method: another method where upstream's interface needs one; ``body`` is JSON.
+        :param headers: further ones; an ``Authorization`` among them replaces ours.
         :param follow: False hands a redirect to the caller, if ``allow`` has its status.
         :raises RecordNotFound, AccessDenied, Unreachable, UpstreamError: by the status.
         """
-        headers = {"Accept": accept}
+        sent = {"Accept": accept, **(headers or {})}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            sent.setdefault("Content-Type", "application/json")
         attempt = 0
         while True:
-            with self._answered(url, headers, what, method, body, follow) as response:
+            with self._answered(url, sent, what, method, body, follow) as response:
                 try:
                     content = whole(response.raw, what, str(response.url))
                 except BrokenBody as err:

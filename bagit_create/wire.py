@@ -88,7 +88,7 @@ class Wire:
         if origin(url) == self.origin:
             if self._token and self._cookie:
                 sent["Cookie"] = f"{self._cookie}={self._token.value}"
-            elif self._token:
+            elif self._token and "Authorization" not in headers:
                 sent["Authorization"] = f"Bearer {self._token.value}"
             if self._share:
                 target = with_parameter(url, self._share[0], self._share[1].value)

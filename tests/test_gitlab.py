@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from bagit_create.errors import TransferError
 from bagit_create.pipelines import gitlab_export, gitlab_git
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.sandbox.gitlab import ARCHIVE
-from bagit_create.sandbox.gitlab_repos import LFS, ODD
+from bagit_create.sandbox.gitlab_repos import LFS, LFS_ID, ODD, OLD_LFS, OLD_LFS_ID
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,47 @@ def test_the_bundle_has_every_branch_and_tag(harvest: Harvest, tmp_path: Path) -
 def test_a_file_in_lfs_is_its_content(harvest: Harvest) -> None:
     """Not the pointer that git holds."""
     assert LFS == content(harvest(7, "gitlab"), "lfs.bin")
+
+
+def test_lfs_objects_of_every_version_are_kept(harvest: Harvest) -> None:
+    """The bundle has their pointers only."""
+    result = harvest(7, "gitlab")
+
+    with tarfile.open(Path(result["path"]) / "data/content/lfs-objects.tar") as archive:
+        found = {}
+        for name in archive.getnames():
+            file = archive.extractfile(name)
+            assert file is not None
+            found[name.rpartition("/")[2]] = file.read()
+    assert {LFS_ID: LFS, OLD_LFS_ID: OLD_LFS} == found
+
+
+def test_lfs_objects_that_are_lost_are_named(harvest: Harvest, sandbox: Sandbox) -> None:
+    """In the archive, and in a warning."""
+    sandbox.app("gitlab").lfs = False
+
+    result = harvest(7, "gitlab", allow_missing=True)
+
+    with tarfile.open(Path(result["path"]) / "data/content/lfs-objects.tar") as archive:
+        assert ["lfs-objects/MISSING.txt"] == archive.getnames()
+    assert any("does not have 2 of 2 LFS objects" in one for one in result["warnings"])
+
+
+def test_lfs_that_is_refused_is_8(harvest: Harvest, sandbox: Sandbox) -> None:
+    """As any file that upstream lists."""
+    sandbox.fault("/info/lfs/", Fault("status", status=403))
+
+    assert 8 == harvest(7, "gitlab")["exit_code"]
+
+
+def test_lfs_gets_the_token_as_git_does(harvest: Harvest, sandbox: Sandbox) -> None:
+    """GitLab takes basic authentication there; another host gets what it asked for only."""
+    harvest(7, "gitlab", token="reader")
+
+    [asked] = [one for one in sandbox.seen if one.path.endswith("/objects/batch")]
+    assert asked.headers["authorization"].startswith("Basic ")
+    there = [one for one in sandbox.seen if one.host == "storage"]
+    assert there and not any("authorization" in one.headers for one in there)
 
 
 def test_a_wrong_file_from_lfs_is_8(harvest: Harvest, sandbox: Sandbox) -> None:

@@ -11,6 +11,7 @@ from packages import Harvest, by_name, everything, payload, sip_json
 from bagit_create.errors import UpstreamError
 from bagit_create.pipelines import marc
 from bagit_create.sandbox import Fault, Sandbox
+from bagit_create.sandbox.content import Content
 
 
 def skipped(result: dict[str, object]) -> dict[str, str]:
@@ -140,6 +141,16 @@ def test_a_digest_of_another_name_is_only_kept(harvest: Harvest) -> None:
     origin = by_name(harvest(1001, "cds"))["ac_film.mp4"]["origin"]
 
     assert "film.mp4;0cc175b9c0f1b6a831c399e269772661" in origin["checksum_text"]
+
+
+def test_an_old_version_has_a_folder_of_its_own(harvest: Harvest, sandbox: Sandbox) -> None:
+    """It shares the name of the current one."""
+    record = sandbox.app("cds").records["1002"]
+    record.files[("thesis.pdf", "1")] = Content(b"%PDF-1.4 first version")
+    address = "@BASE@/record/1002/files/thesis.pdf?version=1"
+    record.fields.append(("8564_", [("8", "3100001"), ("u", address)]))
+
+    assert {"thesis.pdf", "version 1/thesis.pdf"} <= payload(harvest(1002, "cds"))
 
 
 def test_what_a_field_says_of_a_file_is_kept(harvest: Harvest) -> None:

@@ -23,16 +23,12 @@ from ..model import Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from ..urls import without_secrets
 from .base import expect, plain_text
-from .gitlab_api import Api
+from .gitlab_api import Api, public
 from .gitlab_export import Export
 from .gitlab_git import Mirror, environment
+from .gitlab_lfs import Objects, pointer
 
 NO_COPY = "a light package holds no copy of the repository"
-_SECRET = re.compile(r"token|secret|password", re.IGNORECASE)
-_POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n.*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n",
-    re.DOTALL,
-)
 
 
 class GitLab:
@@ -58,7 +54,7 @@ class GitLab:
             description = _describe(facts)
         if final != asked:
             log.info(f"{asked} is project {final} of {self._instance.name}")
-        content = json.dumps(_public(facts), indent=2, ensure_ascii=False).encode("utf-8")
+        content = json.dumps(public(facts), indent=2, ensure_ascii=False).encode("utf-8")
         documents = [Document("metadata.json", content, url, "content", "application/json")]
         self._notes.append("metadata.json is the server's answer without the secrets in it")
         files = [*self._repository(project, facts, path)]
@@ -112,26 +108,36 @@ class GitLab:
             items = [expect(one, dict, "tree entry") for one in tree]
         self._notes.append(f"files of branch {branch} at commit {commit}")
         mirror = self._mirror(path)
-        if self._options.light:
-            self._note_lfs(items, f"{where.removesuffix('tree')}files", commit)
+        uses_lfs = self._uses_lfs(items, f"{where.removesuffix('tree')}files", commit)
         with self._api.reading("file list", where):
             yield from self._entries(project.id, commit, items, mirror)
         yield from self._bundle("repository.bundle", path, mirror)
+        if uses_lfs:
+            yield from self._lfs_objects(path, mirror)
 
-    def _note_lfs(self, items: list[dict[str, Any]], files: str, commit: str) -> None:
-        """A light package lists what git holds; of a file in LFS that is a pointer."""
+    def _uses_lfs(self, items: list[dict[str, Any]], files: str, commit: str) -> bool:
+        """Whether the branch keeps files in LFS: its ``.gitattributes`` says so."""
         if not any(one.get("path") == ".gitattributes" for one in items):
-            return
+            return False
         answer = self._client.get(
             f"{files}/.gitattributes/raw?ref={commit}",
             what="File list request",
             accept="*/*",
             allow=(404,),
         )
-        if b"filter=lfs" in answer.content:
+        return b"filter=lfs" in answer.content
+
+    def _lfs_objects(self, path: str, mirror: Mirror) -> Iterator[FileEntry]:
+        """What any version of any branch keeps in LFS; the bundle has the pointers only."""
+        name = "lfs-objects.tar"
+        if self._options.light:
             note = "some files are in LFS: what is listed of them are the pointers in git"
             log.warning(note)
             self._notes.append(note)
+            self._skipped.append(Skipped(name, NO_COPY))
+            return
+        objects = Objects(self._client, mirror, f"{self._instance.base_url}/{path}.git")
+        yield FileEntry(name, (), maker=objects.make)
 
     def _entries(
         self, number: int, commit: str, items: list[dict[str, Any]], mirror: Mirror
@@ -173,8 +179,8 @@ class GitLab:
             content = mirror.blob(blob, scratch, stopped)
             if not isinstance(content, bytes):
                 yield from content
-            elif pointer := _POINTER.match(content):
-                yield from self._lfs(pointer[1].decode(), int(pointer[2]), f"{raw}&lfs=true")
+            elif found := pointer(content):
+                yield from self._lfs(*found, f"{raw}&lfs=true")
             else:
                 yield content
 
@@ -263,21 +269,6 @@ class GitLab:
         else:
             export = Export(self._api, project, self._client)
             yield FileEntry(name, (), optional=True, maker=export.make)
-
-
-def _public(value: Any) -> Any:
-    """The same without secrets: keys that name one, and user information in addresses."""
-    if isinstance(value, dict):
-        return {
-            key: _public(one)
-            for key, one in value.items()
-            if not (_SECRET.search(key) and isinstance(one, str))
-        }
-    if isinstance(value, list):
-        return [_public(one) for one in value]
-    if isinstance(value, str) and re.match(r"\w+://[^/\s]*@", value):
-        return re.sub(r"//[^/\s]*@", "//", value, count=1)
-    return value
 
 
 def _describe(facts: dict[str, Any]) -> Description:

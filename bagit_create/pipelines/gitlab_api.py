@@ -20,6 +20,8 @@ import gitlab
 from ..client import Client
 from .base import reading
 
+_SECRET = re.compile(r"token|secret|password", re.IGNORECASE)
+
 
 class Api:
     """A server's interface. ``what`` names the next requests in messages."""
@@ -107,3 +109,18 @@ def _links(headers: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The ``Link`` header (RFC 8288), as requests gives it."""
     found = re.findall(r'<([^>]*)>[^,<]*?;\s*rel="?(\w+)"?', headers.get("Link", ""))
     return {rel: {"url": url} for url, rel in found}
+
+
+def public(value: Any) -> Any:
+    """The same without secrets: keys that name one, and user information in addresses."""
+    if isinstance(value, dict):
+        return {
+            key: public(one)
+            for key, one in value.items()
+            if not (_SECRET.search(key) and isinstance(one, str))
+        }
+    if isinstance(value, list):
+        return [public(one) for one in value]
+    if isinstance(value, str) and re.match(r"\w+://[^/\s]*@", value):
+        return re.sub(r"//[^/\s]*@", "//", value, count=1)
+    return value

@@ -99,6 +99,23 @@ class Mirror:
         blocks = self._blob(name, int(head[2]), told)
         return b"".join(blocks) if int(head[2]) <= BLOCK else blocks
 
+    def small_blobs(self, scratch: Path, stopped: Stopped) -> Iterator[bytes]:
+        """The content of every blob below 1024 bytes, of all versions: pointers are so small."""
+        folder = self.folder(scratch, stopped)
+        form = "--batch-check=%(objecttype) %(objectsize) %(objectname)"
+        with TemporaryFile() as words:
+            program = self._start(["cat-file", "--batch-all-objects", form], folder, words)
+            assert program.stdout is not None
+            facts = (line.decode("ascii").split() for line in program.stdout)
+            names = [
+                name for kind, size, name in facts if kind == "blob" and 100 < int(size) < 1024
+            ]
+            self._wait(program, words, stopped)
+        for name in names:
+            content = self.blob(name, scratch, stopped)
+            assert isinstance(content, bytes)
+            yield content
+
     def _blob(self, name: str, size: int, told: IO[bytes]) -> Iterator[bytes]:
         kind = "sha256" if len(name) == 64 else "sha1"
         digest = hashlib.new(kind, b"blob %d\0" % size, usedforsecurity=False)

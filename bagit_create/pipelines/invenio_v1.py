@@ -210,7 +210,7 @@ class InvenioV1:
                 size=one.size,
                 checksums=one.checksums,
                 path=here,
-                folder=one.subformat,
+                folder=_folder(one),
                 # Invenio answers 404 for a file without bytes, so it cannot be had.
                 optional=one.kind == "file" and one.size == 0,
                 origin={**origin, **({"subformat": one.subformat} if one.subformat else {})},
@@ -232,6 +232,14 @@ _REASONS = {
     "link": "a link to elsewhere, not a file of the record",
     "path": "a path on a disk that cannot be reached from here",
 }
+
+
+def _folder(one: marc.Located) -> str:
+    """Derived copies and old versions share a file's name, so each has a folder of its kind."""
+    version = one.facts.get("version")
+    return "/".join(
+        part for part in (f"version {version}" if version else "", one.subformat) if part
+    )
 
 
 def _merged(recid: str, where: str, status: int | None = None) -> RecordNotFound:

@@ -13,6 +13,7 @@ The token ``good`` is a Maintainer's, ``reader`` may not export, any other is re
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from base64 import b64decode
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from .content import Content
-from .gitlab_repos import ENVIRONMENT, LFS, LFS_ID, repositories
+from .gitlab_repos import ENVIRONMENT, LFS, LFS_ID, OLD_LFS, OLD_LFS_ID, repositories
 from .server import Reply, Seen, json_reply, page
 from .storage import Storage
 
@@ -40,9 +41,10 @@ ARCHIVE = b"\x1f\x8b\x08\x00" + b"an invented export " * 500
 class GitLab:
     """One server. ``base`` and ``storage_url`` are set once the ports are known.
 
-    ``export`` says how an export goes: ``"works"``, ``"ready"`` (at once), ``"none"`` (falls back), ``"failed"``,
-    ``"stuck"``. ``not_yet`` is how many downloads are "not found" first,
-    ``downloads`` how many were asked for, ``keyset`` whether pages are numbered or chained.
+    ``export`` says how an export goes: ``"works"``, ``"ready"`` (at once), ``"none"`` (falls
+    back), ``"failed"``, ``"stuck"``. ``not_yet`` is how many downloads are "not found" first,
+    ``downloads`` how many were asked for, ``keyset`` whether pages are numbered or chained, ``lfs``
+    whether the objects in LFS are there.
     """
 
     methods = frozenset({"POST"})
@@ -197,6 +199,8 @@ class GitLab:
             reply = page(401, "HTTP Basic: Access denied")
             reply.headers["WWW-Authenticate"] = 'Basic realm="GitLab"'
             return reply
+        if path.endswith("/info/lfs/objects/batch"):
+            return self._batch(request)
         environment = {
             **ENVIRONMENT,
             "GIT_PROJECT_ROOT": self.root,
@@ -216,6 +220,22 @@ class GitLab:
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
         status = int(headers.pop("Status", "200").split(" ")[0])
         return Reply(status, headers, Content(body))
+
+    def _batch(self, request: Seen) -> Reply:
+        """LFS tells where an object is, and with what it may be had."""
+        if request.headers.get("content-type") != "application/vnd.git-lfs+json":
+            return json_reply(415, {"message": "Unsupported media type"})
+        found = []
+        for one in json.loads(request.body)["objects"]:
+            made: dict[str, Any] = {"oid": one["oid"], "size": one["size"]}
+            content = {LFS_ID: LFS, OLD_LFS_ID: OLD_LFS}.get(one["oid"])
+            if content is None or not self.lfs:
+                made["error"] = {"code": 404, "message": "Object does not exist"}
+            else:
+                address = self.storage_url + self.storage.sign(Content(content))
+                made["actions"] = {"download": {"href": address, "header": {"X-Given": "yes"}}}
+            found.append(made)
+        return json_reply(200, {"transfer": "basic", "objects": found})
 
     # -- the export -----------------------------------------------------------------------------
 

@@ -16,6 +16,11 @@ LFS_ID = hashlib.sha256(LFS).hexdigest()
 POINTER = (
     f"version https://git-lfs.github.com/spec/v1\noid sha256:{LFS_ID}\nsize {len(LFS)}\n"
 ).encode()
+OLD_LFS = b"an older version of it\n" * 500
+OLD_LFS_ID = hashlib.sha256(OLD_LFS).hexdigest()
+OLD_POINTER = POINTER.replace(LFS_ID.encode(), OLD_LFS_ID.encode()).replace(
+    str(len(LFS)).encode(), str(len(OLD_LFS)).encode()
+)
 ODD = {
     "README.md": b"# Toy detector\n",
     "readme.md": b"differs in case only\n",
@@ -79,6 +84,11 @@ def _create(bare: Path, files: dict[str, bytes], rich: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         if rich:
+            held = Path(tree, "data/lfs.bin")
+            held.write_bytes(OLD_POINTER)
+            _git(tree, "add", "--all")
+            _git(tree, "commit", "--quiet", "-m", "Before")
+            held.write_bytes(POINTER)
             Path(tree, "latest").symlink_to("docs/hello.txt")
         _git(tree, "add", "--all")
         if rich:
