@@ -226,6 +226,20 @@ def test_a_file_that_can_be_read_here_is_copied(
     assert not any("inside.txt" in one.path for one in sandbox.seen)
 
 
+def test_a_path_on_another_machine_is_not_opened_on_this(
+    harvest: Harvest, install: Install, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """By ssh it is a name of the other one; here somebody else's file may have it."""
+    mine = tmp_path / "private.txt"
+    mine.write_bytes(b"c4n4ry")
+    url = published(sandbox, "inside.txt", b"theirs")
+    install(HEAD + lines(32, 1, ".txt", name="inside", url=url, fullpath=str(mine)))
+
+    result = harvest(1002, "cds", bibdoc=True, bd_ssh_host="cds-host")
+
+    assert b"theirs" == (Path(result["path"]) / "data/content/inside.txt").read_bytes()
+
+
 def test_a_deleted_file_is_named(harvest: Harvest, install: Install) -> None:
     """With the reason."""
     install(HEAD + lines(32, 1, ".txt", name="gone", status="DELETED", url="http://x/y"))

@@ -151,6 +151,13 @@ def test_a_long_list_is_whole(keyset: bool, harvest: Harvest, sandbox: Sandbox) 
     assert 250 == len([path for path in payload(result) if path.startswith("repository/")])
 
 
+def test_pages_without_end_are_4(harvest: Harvest, sandbox: Sandbox) -> None:
+    """A path is listed once."""
+    sandbox.app("gitlab").endless = True
+
+    assert 4 == harvest(9, "gitlab")["exit_code"]
+
+
 def test_an_empty_repository_is_a_package(harvest: Harvest) -> None:
     """Of the project's description."""
     result = harvest(8, "gitlab")

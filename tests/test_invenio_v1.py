@@ -192,6 +192,24 @@ def test_a_path_on_eos_is_copied_where_eos_is_mounted(
     assert b"from eos" == (Path(result["path"]) / "data/content/scan_0043.tif").read_bytes()
 
 
+def test_a_private_path_on_eos_is_not_read(
+    harvest: Harvest, sandbox: Sandbox, config_file: Path, tmp_path: Path
+) -> None:
+    """Whoever packages a record may read more than the record should tell."""
+    home = tmp_path / "eos/user/a/ada"
+    home.mkdir(parents=True)
+    (home / "diary.txt").write_bytes(b"c4n4ry")
+    text = config_file.read_text().replace("[cds]", f'[cds]\neos_mount = "{tmp_path}/eos"', 1)
+    config_file.write_text(text)
+    address = "/eos/user/a/ada/diary.txt"
+    sandbox.app("cds").records["1002"].fields.append(("8564_", [("d", address)]))
+
+    result = harvest(1002, "cds")
+
+    assert "diary.txt" in skipped(result)
+    assert b"c4n4ry" not in everything(Path(result["path"]))
+
+
 def test_a_path_on_eos_stands_in_fetch_txt(harvest: Harvest) -> None:
     """With two slashes, as XRootD wants it."""
     result = harvest(1001, "cds", dry_run=True)

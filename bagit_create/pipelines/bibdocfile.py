@@ -157,11 +157,16 @@ def parse(output: bytes, recid: str) -> tuple[DocFile, ...]:
 
 
 def join(
-    files: Sequence[FileEntry], known: Sequence[DocFile], own: Callable[[str], str]
+    files: Sequence[FileEntry],
+    known: Sequence[DocFile],
+    own: Callable[[str], str],
+    is_here: bool,
 ) -> tuple[tuple[FileEntry, ...], tuple[Skipped, ...]]:
     """Add to MARC's files what bibdocfile knows of them, and the files only it knows.
 
     :param own: brings an address to the server that is asked.
+    :param is_here: whether bibdocfile ran on this machine: a path that another machine names is
+        not to be opened on this one.
     """
     by_key = {key((*one.urls, one.name)[0]): one for one in files}
     skipped, told = [], set()
@@ -184,7 +189,7 @@ def join(
         path = doc.text("fullpath")
         by_key[key(url)] = replace(
             listed,
-            path=os.fsencode(path) if _is_readable(path) else listed.path,
+            path=os.fsencode(path) if is_here and _is_readable(path) else listed.path,
             size=listed.size if listed.size is not None else doc.size,
             checksums=listed.checksums or ((Checksum("md5", doc.md5),) if doc.md5 else ()),
             origin={**doc.facts(), **listed.origin},

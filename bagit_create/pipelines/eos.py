@@ -17,10 +17,8 @@ _WEB = {
 _SERVERS = {
     "/eos/media/": "root://eosmedia.cern.ch/",
     "/eos/opendata/": "root://eospublic.cern.ch/",
-    "/eos/project/": "root://eosproject.cern.ch/",
-    "/eos/project-": "root://eosproject.cern.ch/",
-    "/eos/user/": "root://eosuser.cern.ch/",
 }
+"""Published parts of EOS. A record never makes us read other parts, such as somebody's home."""
 
 
 def on_disk(path: str, mount: str) -> bytes | None:
@@ -29,7 +27,7 @@ def on_disk(path: str, mount: str) -> bytes | None:
     :param path: ``/eos/…``.
     :param mount: where EOS is mounted, usually ``/eos``.
     """
-    if not path.startswith("/eos/") or ".." in path.split("/"):
+    if not path.startswith(tuple(_SERVERS)) or ".." in path.split("/"):
         return None
     local = os.path.join(mount, path.removeprefix("/eos/"))
     return os.fsencode(os.path.abspath(local)) if os.path.isfile(local) else None
@@ -39,9 +37,9 @@ def locations(path: str, light: bool) -> tuple[str, ...]:
     """Every address at which a path on EOS can be had, the best first.
 
     A light bag promises the XRootD address too where this machine has no ``xrdcp``: whoever
-    completes it may. A path that is not on EOS has none.
+    completes it may. A path elsewhere has none.
     """
-    if not path.startswith("/eos/"):
+    if not path.startswith(tuple(_SERVERS)):
         return ()
     found = [web + quote(path[len(p) :]) for p, web in _WEB.items() if path.startswith(p)]
     if light or shutil.which("xrdcp"):

@@ -105,7 +105,13 @@ class GitLab:
             tree = project.repository_tree(
                 ref=commit, recursive=True, iterator=True, pagination="keyset", per_page=100
             )
-            items = [expect(one, dict, "tree entry") for one in tree]
+            items, seen = [], set()
+            for one in tree:
+                full = expect(expect(one, dict, "tree entry")["path"], str, "path")
+                if full in seen:  # pages without end
+                    raise ValueError(f"{full!r} is listed twice")
+                seen.add(full)
+                items.append(one)
         self._notes.append(f"files of branch {branch} at commit {commit}")
         mirror = self._mirror(path)
         uses_lfs = self._uses_lfs(items, f"{where.removesuffix('tree')}files", commit)

@@ -55,7 +55,8 @@ class InvenioV1:
             )
             documents.append(Document("bibdoc.txt", output, None, "meta", "text/plain"))
             known = bibdocfile.parse(output, found.recid)
-            files, more = bibdocfile.join(files, known, self._own)
+            is_here = not self._options.bd_ssh_host
+            files, more = bibdocfile.join(files, known, self._own, is_here)
             skipped = (*skipped, *more)
         description = marc.describe(found, page)
         return Record(

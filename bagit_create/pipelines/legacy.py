@@ -28,11 +28,8 @@ def current_id(client: Client, instance: Instance, recid: str) -> str:
     if not recid.startswith(PREFIX):
         return recid
     url = f"{instance.base_url}/{recid}"
-    found = ""
     for _ in range(5):
-        answer = client.get(
-            url, what=WHAT, accept="*/*", allow=tuple(REDIRECTS), follow=bool(found)
-        )
+        answer = client.get(url, what=WHAT, accept="*/*", allow=tuple(REDIRECTS), follow=False)
         if answer.status not in REDIRECTS:
             break
         url = urljoin(url, answer.headers.get("Location", ""))

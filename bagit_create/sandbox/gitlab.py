@@ -44,7 +44,7 @@ class GitLab:
     ``export`` says how an export goes: ``"works"``, ``"ready"`` (at once), ``"none"`` (falls
     back), ``"failed"``, ``"stuck"``. ``not_yet`` is how many downloads are "not found" first,
     ``downloads`` how many were asked for, ``keyset`` whether pages are numbered or chained, ``lfs``
-    whether the objects in LFS are there.
+    whether the objects in LFS are there, ``endless`` whether the last page leads to the first.
     """
 
     methods = frozenset({"POST"})
@@ -58,6 +58,7 @@ class GitLab:
         self.keyset = True
         self.exporting = -1
         self.lfs = True
+        self.endless = False
 
     @property
     def root(self) -> str:
@@ -159,8 +160,8 @@ class GitLab:
         else:
             start = (int(asked.get("page", ["1"])[0]) - 1) * size
         reply = json_reply(200, items[start : start + size])
-        if start + size < len(items):
-            next_ = f"page_token=opaque-{start + size}"
+        if start + size < len(items) or self.endless:
+            next_ = f"page_token=opaque-{0 if self.endless else start + size}"
             if not self.keyset:
                 next_ = f"page={start // size + 2}"
                 reply.headers["X-Next-Page"] = str(start // size + 2)

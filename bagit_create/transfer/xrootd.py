@@ -19,12 +19,14 @@ from ..errors import TransferError
 from ..model import FileEntry
 from .watch import Silence
 
+PUBLIC = ("root://eospublic.cern.ch/", "root://eosmedia.cern.ch/")
+"""Servers of published files. On others, xrdcp would read with the rights of whoever runs this."""
 SETTINGS = {"XRD_CONNECTIONWINDOW": "15", "XRD_CONNECTIONRETRY": "1"}
 
 
 def addresses(entry: FileEntry) -> tuple[str, ...]:
-    """The locations of a file that ``xrdcp`` can read, if it is installed."""
-    found = tuple(url for url in entry.urls if url.startswith("root://"))
+    """The locations of a file that ``xrdcp`` may read, if it is installed."""
+    found = tuple(url for url in entry.urls if url.startswith(PUBLIC))
     return found if found and shutil.which("xrdcp") else ()
 
 
