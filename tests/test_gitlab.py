@@ -123,6 +123,16 @@ def test_a_wrong_file_from_lfs_is_8(harvest: Harvest, sandbox: Sandbox) -> None:
     assert 8 == harvest(7, "gitlab")["exit_code"]
 
 
+@pytest.mark.parametrize("times", [1, None])
+def test_a_file_from_lfs_that_breaks_off_is_asked_for_again(
+    times: int | None, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Until the retries are used up."""
+    sandbox.fault("/bucket/", Fault("cut", after=100), source="storage", times=times)
+
+    assert (8 if times is None else 0) == harvest(7, "gitlab")["exit_code"]
+
+
 def test_a_file_that_lfs_lacks_is_8(harvest: Harvest, sandbox: Sandbox) -> None:
     """Unless one may do without."""
     sandbox.app("gitlab").lfs = False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from ..errors import UpstreamError
+from ..errors import RecordNotFound, UpstreamError
 from ..model import Record
 
 
@@ -52,6 +52,20 @@ def expect(value: Any, kind: type, field: str) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TypeError(f"{field} is {type(value).__name__}, not {kind.__name__}")
     return value
+
+
+def only_one(found: list[str], source: str, doi: str) -> str:
+    """The id of the record that a search for a DOI found.
+
+    :raises RecordNotFound: if it found none, or several.
+    """
+    if len(found) != 1:
+        raise RecordNotFound(
+            f"No such record: {source} has {len(found) or 'none'} with this DOI.",
+            where=doi,
+            hint="give the record's address or id",
+        )
+    return found[0]
 
 
 def plain_text(markup: Any) -> str:

@@ -20,7 +20,7 @@ from ..config import Instance, as_doi
 from ..errors import RecordNotFound, UpstreamError
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
-from .base import expect, plain_text, reading
+from .base import expect, only_one, plain_text, reading
 
 WHAT = "Metadata request"
 EOS = "root://eospublic.cern.ch/"
@@ -94,13 +94,7 @@ class OpenData:
         answer = self._client.get(url, what="Search for the DOI")
         with reading("search result", answer.url):
             found = [str(one["id"]) for one in answer.json("Search for the DOI")["hits"]["hits"]]
-        if len(found) != 1:
-            raise RecordNotFound(
-                f"No such record: {self._instance.name} has {len(found) or 'none'} with this DOI.",
-                where=doi,
-                hint="give the record's address or id",
-            )
-        return found[0]
+        return only_one(found, self._instance.name, doi)
 
     def _describe(self, metadata: dict[str, Any], recid: str) -> Description:
         def inner(key: str, field: str) -> Any:

@@ -7,7 +7,6 @@ their addresses there. The content of a file in LFS is fetched and compared with
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -18,15 +17,14 @@ from urllib.parse import quote
 from .. import log
 from ..client import Client
 from ..config import Instance
-from ..errors import AccessDenied, RecordNotFound, TransferError
+from ..errors import AccessDenied, RecordNotFound
 from ..model import Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
-from ..urls import without_secrets
 from .base import expect, plain_text
 from .gitlab_api import Api, public
 from .gitlab_export import Export
 from .gitlab_git import Mirror, environment
-from .gitlab_lfs import Objects, pointer
+from .gitlab_lfs import Objects, blocks, fetch, pointer
 
 NO_COPY = "a light package holds no copy of the repository"
 
@@ -186,37 +184,13 @@ class GitLab:
             if not isinstance(content, bytes):
                 yield from content
             elif found := pointer(content):
-                yield from self._lfs(*found, f"{raw}&lfs=true")
+                held = scratch / "object"
+                fetch(self._client, *found, f"{raw}&lfs=true", {}, held)
+                yield from blocks(held)
             else:
                 yield content
 
         return make
-
-    def _lfs(self, digest: str, size: int, url: str) -> Iterator[bytes]:
-        """The content that an LFS pointer stands for, compared with it."""
-        found, received = hashlib.sha256(), 0
-        try:
-            with self._client.open(url) as stream:
-                for block in stream.blocks(1024 * 1024, decode=True):
-                    received += len(block)
-                    if received > size:
-                        break
-                    found.update(block)
-                    yield block
-        except (AccessDenied, RecordNotFound) as err:
-            error = TransferError(
-                "A file that upstream keeps in LFS is refused or not there.",
-                where=err.where,
-                http_status=err.http_status,
-                hint=err.hint,
-            )
-            error.withheld = True
-            raise error from err
-        if received != size or found.hexdigest() != digest:
-            raise TransferError(
-                "A file from LFS is not the one that its pointer names.",
-                where=f"{without_secrets(url)}: expected {size} bytes, sha256 {digest}",
-            )
 
     def _mirror(self, path: str) -> Mirror:
         """The clone of a repository, made when it is needed."""

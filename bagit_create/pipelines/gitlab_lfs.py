@@ -10,14 +10,21 @@ import hashlib
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import log
 from ..answers import BrokenBody
 from ..client import Client
-from ..errors import TransferError, UpstreamError
+from ..errors import (
+    AccessDenied,
+    Interrupted,
+    RecordNotFound,
+    TransferError,
+    UpstreamError,
+)
+from ..urls import without_secrets
 from .base import expect, reading
 from .gitlab_git import Mirror
 
@@ -62,7 +69,7 @@ class Objects:
                         lost.append(name)
                         continue
                     held = scratch / "object"
-                    self._fetch(name, wanted[name], address, header, held)
+                    fetch(self._client, name, wanted[name], address, header, held)
                     member = tarfile.TarInfo(f"lfs-objects/{name[:2]}/{name[2:4]}/{name}")
                     member.size = wanted[name]
                     with held.open("rb") as file:
@@ -75,9 +82,7 @@ class Objects:
                 member.size = len(text)
                 with (scratch / "object").open("rb") as file:
                     archive.addfile(member, file)
-        with (scratch / "objects.tar").open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
+        yield from blocks(scratch / "objects.tar")
 
     def _addresses(self, wanted: dict[str, int]) -> Iterator[tuple[str, str, dict[str, str]]]:
         """Where each object is, and what must be sent along; ``""`` if the server lacks it."""
@@ -103,14 +108,7 @@ class Objects:
         except UpstreamError as err:
             if err.resumable:
                 raise
-            error = TransferError(
-                "The repository's LFS objects were refused.",
-                where=err.where,
-                hint=err.hint,
-                http_status=err.http_status,
-            )
-            error.withheld = True
-            raise error from err
+            raise _withheld("The repository's LFS objects were refused.", err) from err
         with reading("list of LFS objects", url):
             given = {
                 expect(one["oid"], str, "oid"): one.get("actions", {}).get("download")
@@ -120,24 +118,58 @@ class Objects:
             action: Any = given.get(name) or {}
             yield name, str(action.get("href") or ""), dict(action.get("header") or {})
 
-    def _fetch(
-        self, name: str, size: int, address: str, header: dict[str, str], held: Path
-    ) -> None:
-        digest, received = hashlib.sha256(), 0
+
+def fetch(
+    client: Client, digest: str, size: int, address: str, header: Mapping[str, str], held: Path
+) -> None:
+    """Fetch one object into a file, and compare it with what its pointer says.
+
+    :param header: what the server wants to be sent along.
+    :raises TransferError: withheld, if it is refused or not there; else if it is another one.
+    """
+    for attempt in range(client.retries + 1):
+        if attempt:
+            client.wait_before_retry(attempt, "a file from LFS broke off")
+        found, received = hashlib.sha256(), 0
         try:
-            with self._client.open(address, header) as stream, held.open("wb") as file:
+            with client.open(address, header) as stream, held.open("wb") as file:
                 for block in stream.blocks(BLOCK, decode=True):
                     received += len(block)
+                    if client.stopped:
+                        raise Interrupted("The run was ended while files were being fetched.")
                     if received > size:
                         break
-                    digest.update(block)
+                    found.update(block)
                     file.write(block)
-        except BrokenBody as err:
-            raise TransferError(
-                "An LFS object was cut short.", where=f"{name} ({err})", hint="run it again"
+        except BrokenBody:
+            continue
+        except (AccessDenied, RecordNotFound) as err:
+            raise _withheld(
+                "A file that upstream keeps in LFS is refused or not there.", err
             ) from err
-        if received != size or digest.hexdigest() != name:
-            raise TransferError(
-                "An LFS object is not the one that its pointer names.",
-                where=f"{name}: expected {size} bytes",
-            )
+        if received == size and found.hexdigest() == digest:
+            return
+        raise TransferError(
+            "A file from LFS is not the one that its pointer names.",
+            where=f"{without_secrets(address)}: expected {size} bytes, sha256 {digest}",
+        )
+    raise TransferError(
+        "A file from LFS was cut short, again and again.",
+        where=without_secrets(address),
+        hint="run the same command again",
+    )
+
+
+def blocks(held: Path) -> Iterator[bytes]:
+    """The bytes of a file that was fetched."""
+    with held.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def _withheld(message: str, cause: UpstreamError) -> TransferError:
+    error = TransferError(
+        message, where=cause.where, hint=cause.hint, http_status=cause.http_status
+    )
+    error.withheld = True
+    return error

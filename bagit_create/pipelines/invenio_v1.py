@@ -126,7 +126,8 @@ class InvenioV1:
                 f"{WHAT} was redirected: no such record here, it moved to another site."
                 " Try to harvest the redirected source.",
                 where=where,
-                hint=f"open {without_secrets(target)} and give the address it leads to with --url",
+                hint=f"bic --url {without_secrets(target)}; if no source knows that address, open"
+                " it and give the one it leads to",
             )
         other = re.match(r"/record/(\d+)", parts.path)
         if other and other[1] != recid:

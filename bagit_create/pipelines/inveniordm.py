@@ -19,7 +19,7 @@ from ..config import Instance, as_doi
 from ..errors import AccessDenied, RecordNotFound
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
-from .base import expect, plain_text, reading
+from .base import expect, only_one, plain_text, reading
 from .legacy import current_id
 
 
@@ -112,13 +112,7 @@ class InvenioRDM:
         hits = self._client.get(url, what="Search for the DOI")
         with reading("search result", hits.url):
             found = [str(hit["id"]) for hit in hits.json("Search for the DOI")["hits"]["hits"]]
-        if len(found) != 1:
-            raise RecordNotFound(
-                f"No such record: {self._instance.name} has {len(found) or 'none'} with this DOI.",
-                where=doi,
-                hint="give the record's address or id",
-            )
-        return found[0]
+        return only_one(found, self._instance.name, doi)
 
     _doi_field = "pids.doi.identifier"
 
