@@ -161,6 +161,23 @@ def test_a_long_list_is_whole(keyset: bool, harvest: Harvest, sandbox: Sandbox) 
     assert 250 == len([path for path in payload(result) if path.startswith("repository/")])
 
 
+def test_a_server_that_does_not_tell_the_commit(harvest: Harvest, sandbox: Sandbox) -> None:
+    """The branch's name stands for it."""
+    sandbox.fault("/repository/commits/", Fault("status", status=404))
+
+    assert "repository/docs/hello.txt" in payload(harvest(7, "gitlab"))
+
+
+def test_a_wiki_that_git_does_not_have_is_named(harvest: Harvest, sandbox: Sandbox) -> None:
+    """Its pages are kept as a list."""
+    sandbox.fault(r"\.wiki\.git", Fault("status", status=404))
+
+    result = harvest(7, "gitlab")
+
+    assert ["wiki.bundle"] == [one["name"] for one in result["missing"]]
+    assert (Path(result["path"]) / "data/meta/wiki.json").is_file()
+
+
 def test_pages_without_end_are_4(harvest: Harvest, sandbox: Sandbox) -> None:
     """A path is listed once."""
     sandbox.app("gitlab").endless = True

@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +21,9 @@ from .. import log
 from ..client import Client
 from ..config import Instance
 from ..errors import AccessDenied, RecordNotFound
-from ..model import Description, Document, FileEntry, Record, Skipped
+from ..model import Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
+from ..urls import origin
 from .base import expect, plain_text
 from .gitlab_api import Api, public
 from .gitlab_export import Export
@@ -48,18 +52,19 @@ class GitLab:
         with self._api.reading("project", url):
             facts = expect(project.attributes, dict, "the project")
             final = str(expect(facts["id"], int, "id"))
-            path = expect(facts["path_with_namespace"], str, "path_with_namespace")
+            expect(facts["path_with_namespace"], str, "path_with_namespace")
             description = _describe(facts)
         if final != asked:
             log.info(f"{asked} is project {final} of {self._instance.name}")
         content = json.dumps(public(facts), indent=2, ensure_ascii=False).encode("utf-8")
         documents = [Document("metadata.json", content, url, "content", "application/json")]
         self._notes.append("metadata.json is the server's answer without the secrets in it")
-        files = [*self._repository(project, facts, path)]
-        wiki = self._wiki(project, facts, path)
+        files = [*self._repository(project, facts)]
+        wiki = self._wiki(project, facts)
         if wiki is not None:
             documents.append(wiki)
-            files += self._bundle("wiki.bundle", f"{path}.wiki")
+            wiki_url = self._clone_url(facts).removesuffix(".git") + ".wiki.git"
+            files += self._bundle("wiki.bundle", wiki_url)
         files += self._export(project)
         return Record(
             source=self._instance.name,
@@ -88,7 +93,7 @@ class GitLab:
 
     # -- the repository -----------------------------------------------------------------------
 
-    def _repository(self, project: Any, facts: dict[str, Any], path: str) -> Iterator[FileEntry]:
+    def _repository(self, project: Any, facts: dict[str, Any]) -> Iterator[FileEntry]:
         branch = facts.get("default_branch")
         if facts.get("repository_access_level") == "disabled":
             self._notes.append("the project has no repository: it is switched off")
@@ -99,7 +104,10 @@ class GitLab:
         self._api.what = "File list request"
         where = f"{self._api.gl.api_url}/projects/{project.id}/repository/tree"
         with self._api.reading("file list", where):
-            commit = expect(project.commits.get(branch).attributes["id"], str, "id")
+            try:
+                commit = expect(project.commits.get(branch).attributes["id"], str, "id")
+            except RecordNotFound:  # the branch itself then: it may move meanwhile
+                commit = expect(branch, str, "default_branch")
             tree = project.repository_tree(
                 ref=commit, recursive=True, iterator=True, pagination="keyset", per_page=100
             )
@@ -111,13 +119,14 @@ class GitLab:
                 seen.add(full)
                 items.append(one)
         self._notes.append(f"files of branch {branch} at commit {commit}")
-        mirror = self._mirror(path)
+        mirror = self._mirror(self._clone_url(facts))
         uses_lfs = self._uses_lfs(items, f"{where.removesuffix('tree')}files", commit)
         with self._api.reading("file list", where):
-            yield from self._entries(project.id, commit, items, mirror)
-        yield from self._bundle("repository.bundle", path, mirror)
+            entries = [*self._entries(project.id, commit, items, mirror)]
+        yield from self._with_checksums(entries) if self._options.light else entries
+        yield from self._bundle("repository.bundle", self._clone_url(facts), mirror)
         if uses_lfs:
-            yield from self._lfs_objects(path, mirror)
+            yield from self._lfs_objects(self._clone_url(facts), mirror)
 
     def _uses_lfs(self, items: list[dict[str, Any]], files: str, commit: str) -> bool:
         """Whether the branch keeps files in LFS: its ``.gitattributes`` says so."""
@@ -131,7 +140,7 @@ class GitLab:
         )
         return b"filter=lfs" in answer.content
 
-    def _lfs_objects(self, path: str, mirror: Mirror) -> Iterator[FileEntry]:
+    def _lfs_objects(self, url: str, mirror: Mirror) -> Iterator[FileEntry]:
         """What any version of any branch keeps in LFS; the bundle has the pointers only."""
         name = "lfs-objects.tar"
         if self._options.light:
@@ -140,7 +149,7 @@ class GitLab:
             self._notes.append(note)
             self._skipped.append(Skipped(name, NO_COPY))
             return
-        objects = Objects(self._client, mirror, f"{self._instance.base_url}/{path}.git")
+        objects = Objects(self._client, mirror, url)
         yield FileEntry(name, (), maker=objects.make)
 
     def _entries(
@@ -174,6 +183,20 @@ class GitLab:
                     ),
                 )
 
+    def _with_checksums(self, entries: list[FileEntry]) -> Iterator[FileEntry]:
+        """The files with size and sha256, which a HEAD request for each tells."""
+
+        def ask(entry: FileEntry) -> FileEntry:
+            headers = self._client.head(entry.urls[0].replace("/raw?ref=", "?ref=")) or {}
+            size, digest = (headers.get(f"X-Gitlab-{n}", "") for n in ("Size", "Content-Sha256"))
+            if not size.isdigit() or not re.fullmatch("[0-9a-f]{64}", digest):
+                return entry
+            return replace(entry, size=int(size), checksums=(Checksum("sha256", digest),))
+
+        with ThreadPoolExecutor(self._options.jobs) as pool:
+            asked = [pool.submit(copy_context().run, ask, one) for one in entries]
+            yield from (one.result() for one in asked)
+
     def _maker(
         self, mirror: Mirror, blob: str, raw: str
     ) -> Callable[[Path, Callable[[], bool]], Iterator[bytes]]:
@@ -192,9 +215,17 @@ class GitLab:
 
         return make
 
-    def _mirror(self, path: str) -> Mirror:
+    def _clone_url(self, facts: dict[str, Any]) -> str:
+        """Where git finds it: as the server says, if that is the server that we ask."""
+        told = facts.get("http_url_to_repo")
+        base = self._instance.base_url
+        if isinstance(told, str) and re.match(r"https?://[^\s@]+$", told):
+            if origin(told) == origin(base):
+                return told
+        return f"{base}/{facts['path_with_namespace']}.git"
+
+    def _mirror(self, url: str) -> Mirror:
         """The clone of a repository, made when it is needed."""
-        url = f"{self._instance.base_url}/{path}.git"
         settings = environment(
             url,
             self._client.basic_authorization(url, "oauth2"),
@@ -206,18 +237,22 @@ class GitLab:
         self._client.at_end(mirror.close)
         return mirror
 
-    def _bundle(self, name: str, path: str, mirror: Mirror | None = None) -> Iterator[FileEntry]:
-        """Every branch and tag with their history, in one file that git can clone from."""
-        url = f"{self._instance.base_url}/{path}.git"
+    def _bundle(self, name: str, url: str, mirror: Mirror | None = None) -> Iterator[FileEntry]:
+        """Every branch and tag with their history, in one file that git can clone from.
+
+        That of a wiki may be missing: its pages are kept as a list in any case.
+        """
         if self._options.light:
             self._skipped.append(Skipped(name, NO_COPY, {"url": url}))
             return
-        made = mirror or self._mirror(path)
-        yield FileEntry(name, (), origin={"repository": url}, maker=made.bundle)
+        made = mirror or self._mirror(url)
+        yield FileEntry(
+            name, (), origin={"repository": url}, optional=mirror is None, maker=made.bundle
+        )
 
     # -- what stands beside it ----------------------------------------------------------------
 
-    def _wiki(self, project: Any, facts: dict[str, Any], path: str) -> Document | None:
+    def _wiki(self, project: Any, facts: dict[str, Any]) -> Document | None:
         if facts.get("wiki_enabled") is False or facts.get("wiki_access_level") == "disabled":
             return None
         self._api.what = "Wiki request"

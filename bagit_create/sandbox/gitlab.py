@@ -108,6 +108,8 @@ class GitLab:
             return self._tree(number, asked)
         if match := re.fullmatch(r"/repository/files/([^/]+)/raw", rest):
             return self._raw(number, unquote(match[1]), asked)
+        if match := re.fullmatch(r"/repository/files/([^/]+)", rest):
+            return self._about(number, unquote(match[1]), asked)
         return json_reply(404, {"error": "404 Not Found"})
 
     def _project(self, number: str, token: str) -> dict[str, Any]:
@@ -173,21 +175,27 @@ class GitLab:
             reply.headers["Link"] = f'<{link}>; rel="next", <{link}>; rel="first"'
         return reply
 
+    def _about(self, number: str, path: str, asked: dict[str, list[str]]) -> Reply:
+        """What is known of a file stands in headers; HEAD gives them alone."""
+        raw = self._raw(number, path, asked)
+        if raw.status != 200:
+            return raw
+        facts = {"size": raw.body.size, "content_sha256": raw.body.digest("sha256")}
+        reply = json_reply(200, {"file_path": path, **facts, "ref": asked["ref"][0]})
+        reply.headers["X-Gitlab-Size"] = str(facts["size"])
+        reply.headers["X-Gitlab-Content-Sha256"] = str(facts["content_sha256"])
+        return reply
+
     def _raw(self, number: str, path: str, asked: dict[str, list[str]]) -> Reply:
         try:
             found = Content(self._run(number, "show", f"{asked['ref'][0]}:{path}"))
         except subprocess.CalledProcessError:
             return json_reply(404, {"message": "404 File Not Found"})
-        facts = {
-            "Content-Type": "text/plain",
-            "X-Gitlab-Size": str(found.size),
-            "X-Gitlab-Content-Sha256": found.digest("sha256"),
-        }
         if asked.get("lfs") == ["true"] and LFS_ID.encode() in b"".join(found.blocks()):
             if not self.lfs:
                 return json_reply(404, {"message": "404 File Not Found"})
             return Reply(302, {"Location": self.storage_url + self.storage.sign(Content(LFS))})
-        return Reply(200, facts, found)
+        return Reply(200, {"Content-Type": "text/plain"}, found)
 
     def _git(self, name: str, path: str, query: str, request: Seen) -> Reply:
         """``git http-backend`` as a CGI program (RFC 3875)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -132,12 +131,9 @@ def _told(entry: FileEntry, headers: Any) -> FileEntry:
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if is_page(kind, entry):  # Invenio v1 answers HEAD so where it means nothing
         return entry
-    length = headers.get("Content-Length") or headers.get("X-Gitlab-Size", "")
+    length = headers.get("Content-Length", "")
     encoded = is_decoded(headers, entry.name)
     told = None if encoded else from_content_md5(headers.get("Content-MD5"))
-    sha256 = headers.get("X-Gitlab-Content-Sha256", "")
-    if told is None and re.fullmatch("[0-9a-f]{64}", sha256):
-        told = Checksum("sha256", sha256)
     return replace(
         entry,
         size=int(length) if entry.size is None and length.isdigit() and not encoded else entry.size,
