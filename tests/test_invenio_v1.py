@@ -143,6 +143,30 @@ def test_a_digest_of_another_name_is_only_kept(harvest: Harvest) -> None:
     assert "film.mp4;0cc175b9c0f1b6a831c399e269772661" in origin["checksum_text"]
 
 
+@pytest.mark.parametrize(
+    ("address", "kind", "name"),
+    [
+        ("http://h/record/7/files/a%20b.pdf", "file", "a b.pdf"),
+        ("HTTPS://h/record/7/files/a.pdf?version=2", "file", "a.pdf"),
+        ("http://h/getfile.py?recid=7&name=a&format=.pdf", "file", "a.pdf"),
+        ("http://h/getfile.py?recid=8&name=a&format=.pdf", "link", "a.pdf"),
+        ("http://h/record/8/files/a.pdf", "link", "a.pdf"),
+        ("http://h/record/7/files/", "link", "files"),
+        ("http://h/record/7/files/../../8/files/a.pdf", "link", "a.pdf"),
+        ("http://h@evil/record/7/files/a.pdf", "link", "a.pdf"),
+        ("ftp://h/record/7/files/a.pdf", "path", "a.pdf"),
+        ("javascript:alert(1)", "path", "javascript:alert(1)"),
+    ],
+)
+def test_an_address_is_judged_by_host_and_path(address: str, kind: str, name: str) -> None:
+    """Only a file of this very record, on its own server, is one."""
+    field = marc.Field("856", "4 ", (("u", address),))
+
+    [found] = marc.located(marc.MarcRecord("7", (field,)), lambda host: host == "h")
+
+    assert (kind, name) == (found.kind, found.name)
+
+
 def test_an_old_version_has_a_folder_of_its_own(harvest: Harvest, sandbox: Sandbox) -> None:
     """It shares the name of the current one."""
     record = sandbox.app("cds").records["1002"]
@@ -420,6 +444,8 @@ def test_a_file_that_is_gone_is_8(harvest: Harvest, sandbox: Sandbox) -> None:
         "/record/1002/files/thesis.pdf",
         "/record/1002/export/xm",
         "/record/1002#top",
+        "/search?ln=fr&recid=1002",
+        "/getfile.py?recid=1002&name=thesis&format=.pdf",
     ],
 )
 def test_every_form_of_an_address_names_the_record(tail: str, harvest: Harvest) -> None:
