@@ -72,4 +72,4 @@ def plain_text(markup: Any) -> str:
     """Text without HTML tags and entities, white space folded; ``""`` for what is no text."""
     if not isinstance(markup, str):
         return ""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", markup)).split())

@@ -107,7 +107,7 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _links(headers: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The ``Link`` header (RFC 8288), as requests gives it."""
-    found = re.findall(r'<([^>]*)>[^,<]*?;\s*rel="?(\w+)"?', headers.get("Link", ""))
+    found = re.findall(r'<([^<>]*)>[^,<]*?;\s*rel="?(\w+)"?', headers.get("Link", ""))
     return {rel: {"url": url} for url, rel in found}
 
 

@@ -17,7 +17,7 @@ from .. import checksums
 from ..model import Checksum, Document, FileEntry, Skipped
 from .base import expect
 
-_IMAGE = re.compile(r"""<img\b[^>]*?\bsrc\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
+_IMAGE = re.compile(r"""<img\b[^<>]*?\bsrc\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
 
 
 class Material:

@@ -11,20 +11,22 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
+# A note is written by anybody: no pattern here goes back over what it has read, or far ahead.
 _CODE = re.compile(
-    r"^[ ]{0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?<!`)(?P<ticks>`+)(?!`)[^\n]*?(?<!`)(?P=ticks)(?!`)",
+    r"^[ ]{0,3}(?P<fence>`{3,}+|~{3,}+)[^\n]*+\n.*?(?:^[ ]{0,3}(?P=fence)[`~]*+[ \t]*+$|\Z)"
+    r"|(?<!`)(?P<ticks>`++)[^\n]*?(?<!`)(?P=ticks)(?!`)",
     re.MULTILINE | re.DOTALL,
 )
-_TARGET = r"\s*(?:<([^>\n]*)>|((?:[^\s()]|\([^\s()]*\))+))"
-_IMAGE = re.compile(rf"!\[[^\]]*\]\({_TARGET}")
-_LINK = re.compile(rf"(?<!!)\[[^\]]*\]\({_TARGET}")
-_DEFINED = re.compile(rf"^[ ]{{0,3}}\[([^\]\n]+)\]:{_TARGET}", re.MULTILINE)
+_TEXT = r"\[[^\]\n]{0,500}\]"
+_TARGET = r"\s*+(?:<([^>\n]*+)>|((?:[^\s()]|\([^\s()]*+\))++))"
+_IMAGE = re.compile(rf"!{_TEXT}\({_TARGET}")
+_LINK = re.compile(rf"(?<!!){_TEXT}\({_TARGET}")
+_DEFINED = re.compile(rf"^[ ]{{0,3}}\[([^\]\n]{{1,500}})\]:{_TARGET}", re.MULTILINE)
 _HTML = re.compile(
-    r"""<img\b[^>]*?\bsrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE
+    r"""<img\b[^<>]*?\bsrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE
 )
-_HREF = re.compile(r"""<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
-_BARE = re.compile(r"https?://[^\s<>()\[\]\"'`]*/uploads/[^\s<>()\[\]\"'`]+")
+_HREF = re.compile(r"""<a\b[^<>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
+_BARE = re.compile(r"https?://[^\s<>()\[\]\"'`]{1,200}?/uploads/[^\s<>()\[\]\"'`]++")
 
 
 def references(text: str, base: str) -> Iterator[tuple[str, bool]]:
@@ -33,8 +35,12 @@ def references(text: str, base: str) -> Iterator[tuple[str, bool]]:
     :param base: what relative addresses are relative to.
     """
     plain = _CODE.sub(" ", text)
-    named = {match[1].casefold() for match in re.finditer(r"!\[[^\]]*\]\[([^\]]+)\]", plain)}
-    named |= {match[1].casefold() for match in re.finditer(r"!\[([^\]]+)\](?:\[\])?(?!\()", plain)}
+    named = {
+        match[1].casefold() for match in re.finditer(rf"!{_TEXT}\[([^\]\n]{{1,500}})\]", plain)
+    }
+    named |= {
+        match[1].casefold() for match in re.finditer(r"!\[([^\]\n]{1,500})\](?:\[\])?(?!\()", plain)
+    }
     seen: set[str] = set()
     for pattern, is_image in ((_IMAGE, True), (_HTML, True), (_LINK, False), (_HREF, False)):
         for match in pattern.finditer(plain):
