@@ -193,6 +193,9 @@ def _judge(record: Record) -> None:
     fault = ""
     if not re.fullmatch(RECID, record.recid):
         fault = f"the record's id {record.recid[:100]!r}"
+    for document in record.documents:  # written under this very name
+        if not all(part == paths.portable(part) for part in document.name.split("/")):
+            fault = f"the name of a document: {document.name[:200]!r}"
     odd = []
     for one in record.files:
         if one.path is not None:

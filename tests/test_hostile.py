@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from packages import Harvest, by_name, everything, sip_json
 
 from bagit_create.main import process
+from bagit_create.model import Document, Record
+from bagit_create.pipelines.inveniordm import InvenioRDM
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.transfer.copy import copy
 
@@ -95,6 +98,24 @@ def test_a_checksum_of_another_kind_is_warned_of(harvest: Harvest, sandbox: Sand
     result = harvest("other-00001", "cds-rdm")
 
     assert any("a.txt is of a kind that cannot be compared" in one for one in result["warnings"])
+
+
+@pytest.mark.parametrize("name", ["../../../escaped.txt", "/escaped.txt", "a/../b", "a//b", ""])
+def test_a_document_stands_where_it_says(
+    name: str, harvest: Harvest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is used as it is, so one that leads elsewhere is refused for every source."""
+    asked = InvenioRDM.harvest
+
+    def harvested(self: InvenioRDM, recid: str | None) -> Record:
+        return replace(asked(self, recid), documents=(Document(name, b"x"),))
+
+    monkeypatch.setattr(InvenioRDM, "harvest", harvested)
+    result = harvest(RECID, "cds-rdm")
+
+    assert 4 == result["exit_code"]
+    assert "the name of a document" in result["where"]
+    assert not any(tmp_path.rglob("escaped.txt"))
 
 
 def test_the_error_has_the_name_in_the_readme(harvest: Harvest, sandbox: Sandbox) -> None:
