@@ -149,6 +149,11 @@ class Client:
         """Whether anything was given that may open what is closed."""
         return self._wire.has_credential
 
+    @property
+    def has_token(self) -> bool:
+        """Whether a token was given."""
+        return self._wire.has_token
+
     def basic_authorization(self, url: str, user: str) -> str | None:
         """See :meth:`.wire.Wire.basic_authorization`."""
         return self._wire.basic_authorization(url, user)

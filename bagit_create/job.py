@@ -22,6 +22,7 @@ from .sip.staging import Staging
 from .wire import Wire
 
 SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
+WITH_SHARE_LINKS = ("inveniordm", "zenodo")
 PLACEHOLDER = ".keep"
 """The empty file that keeps an empty folder, as RFC 8493 section 2.1.3 suggests."""
 COLUMN = 50
@@ -89,6 +90,9 @@ class Job:
         options = self._options
         token = credentials.find(instance, options.invcookie or options.token)
         share = _share(options.url)
+        self._log.hide(share[1].value if share else "")
+        if instance.pipeline not in WITH_SHARE_LINKS:
+            share = None  # elsewhere it means something else: a registration with Indico
         jar: CookieJar | None = None
         if options.cookies:
             jar = credentials.read_cookies(options.cookies)

@@ -64,6 +64,11 @@ class Wire:
         """Whether anything was given that may open what is closed."""
         return bool(self._token or self._share or self._jar is not None)
 
+    @property
+    def has_token(self) -> bool:
+        """Whether a token was given, beside which a server may refuse cookies."""
+        return bool(self._token)
+
     def close(self) -> None:
         """Close every connection."""
         for session in self._sessions:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .. import log
-from ..answers import REDIRECTS, Answer
+from ..answers import REDIRECTS, Answer, check_redirect
 from ..client import Client
 from ..config import Instance
 from ..errors import AccessDenied, RecordNotFound, UpstreamError
@@ -55,10 +55,14 @@ class Indico:
             self._remark(f"a session has no block, so its own files cannot be seen: {title}")
         for place in material.closed:
             self._remark(f"a folder is protected and shows nothing in it: {place}")
+        for place in material.hidden:
+            self._notes.append(f"a folder is hidden; the old list names what is in it: {place}")
+        if events[0].get("type") == "conference" and not material.has_parts:
+            self._remark("no contribution is shown: there is none, or they are not published")
         documents = [
             Document("metadata.json", answers[0].content, answers[0].url, "content", _JSON),
             Document("sessions.json", answers[1].content, answers[1].url, "meta", _JSON),
-            *self._timetable(number),
+            *self._timetable(number, material),
             *notes,
         ]
         return Record(
@@ -88,9 +92,9 @@ class Indico:
             answer = self._client.get(
                 url, what=WHAT, accept="*/*", allow=tuple(REDIRECTS), follow=False
             )
-            url = urljoin(url, answer.headers.get("Location", ""))
             if answer.status not in REDIRECTS:
                 break
+            url = self._led_to(answer)
             if match := re.match(r".*/event/(\d+)(?:/|$)", urlsplit(url).path):
                 log.info(f"{asked} is event {match[1]}")
                 return match[1]
@@ -100,14 +104,21 @@ class Indico:
             hint="check the record id",
         )
 
+    def _led_to(self, answer: Answer) -> str:
+        """Where a redirect leads: on this server, and not to its login page."""
+        with reading("redirect", answer.url):
+            url = self._own(urljoin(answer.url, answer.headers["Location"]))
+        base = urlsplit(self._instance.base_url)
+        check_redirect(answer.url, url, WHAT, {base.hostname or ""}, self._client.access_hint())
+        return url
+
     def _export(self, number: str, level: str) -> Answer:
         """The event at a level of detail; ``nc`` goes round a cache of ten minutes."""
         url = (
             f"{self._instance.base_url}/export/event/{number}.json"
             f"?detail={level}&occ=yes&pretty=yes&nc=yes"
         )
-        if self._client.has_credential:
-            url += "&onlyauthed=yes"  # else a token that does not count gives the public view
+        url += self._identity()
         answer = self._client.get(url, what=WHAT, allow=(400,))
         if answer.status == 400:
             if _OAUTH.search(answer.content):
@@ -120,9 +131,20 @@ class Indico:
             raise UpstreamError(
                 f"{WHAT} was answered in a way that is not expected.",
                 where=without_secrets(url),
+                hint=(
+                    "a token and the cookies of a signed-in browser cannot go together"
+                    if self._client.has_token
+                    else ""
+                ),
                 http_status=400,
             )
         return answer
+
+    def _identity(self) -> str:
+        """Parameters without which a credential that does not count gives the public view."""
+        if self._client.has_token:
+            return "&onlyauthed=yes"
+        return "&cookieauth=yes&onlyauthed=yes" if self._client.has_credential else ""
 
     def _event(self, answer: Answer, number: str) -> dict[str, Any]:
         body = answer.json(WHAT)
@@ -159,17 +181,21 @@ class Indico:
             return f"{base.scheme}://{base.netloc}{parts.path}{query}"
         return parts.geturl()
 
-    def _timetable(self, number: str) -> list[Document]:
-        """When what takes place; an event may have none."""
+    def _timetable(self, number: str, material: Material) -> list[Document]:
+        """When what takes place, compared with what was found; an event may have none."""
         url = f"{self._instance.base_url}/export/timetable/{number}.json?nc=yes&pretty=yes"
+        url += self._identity()
         try:
             answer = self._client.get(url, what="Timetable request")
-            answer.json("Timetable request")
+            unlisted = material.unlisted(answer.json("Timetable request"))
         except (RecordNotFound, AccessDenied, UpstreamError) as err:
             if err.resumable:
                 raise
             self._remark(f"the timetable could not be had: {err.headline()}")
             return []
+        if unlisted:
+            numbers = ", ".join(map(str, unlisted))
+            self._remark(f"the timetable names attachments that no list has: {numbers}")
         return [Document("timetable.json", answer.content, answer.url, "meta", _JSON)]
 
 

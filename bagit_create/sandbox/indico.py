@@ -4,14 +4,17 @@ Routes, statuses and texts follow indico/indico (3.2). The events:
 
     101  a meeting: equal names in a folder, names in other scripts, an empty file, a link; files of
          contributions, subcontributions, sessions; one in a session without a block, one in a
-         contribution without a block; minutes with an image; a protected folder
+         contribution without a block; minutes with an image; a protected folder, a hidden one
     102  protected: the token ``good`` opens it           103  deleted
     104  behind an access key                             105  an old server: no checksums
     106  a file in the object store, one that only ``good`` may read
-    107  nothing attached                                 others: missing
+    107  nothing attached                                 108  contributions not published yet
+    others: missing
     /e/toys, /event/a0123 and /conferenceDisplay.py?confId=101 lead to 101
 
 The token ``good`` has both scopes, ``export`` and ``files`` have one each; others are refused.
+The cookie ``indico_session=good`` is as good, with ``cookieauth=yes`` in the export; beside a
+token it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from .content import Content
-from .indico_events import Event, events, seen
+from .indico_events import Event, seen, timetable
+from .indico_records import events
 from .server import Reply, Seen, json_reply, page
 from .storage import Storage
 
@@ -48,6 +52,10 @@ class Indico:
         asked = {key: values[0] for key, values in parse_qs(query).items()}
         header = request.headers.get("authorization", "")
         token = header[7:].strip() if header.lower().startswith("bearer ") else ""
+        if "indico_session=good" in request.headers.get("cookie", ""):
+            if token:
+                return page(400, "Bad request")
+            token = "good" if asked.get("cookieauth") == "yes" or "/export/" not in path else ""
         if path.startswith("/export/"):
             return self._export(path, asked, token, request.path)
         if match := re.fullmatch(r"/event/(\d+)/(?:.*/)?attachments/\d+/(\d+)/(.+)", path):
@@ -103,7 +111,7 @@ class Indico:
         shown = event is not None and (event.state == "open" or token == "good")
         results: Any = [seen(event, level, self.base)] if event and shown else []
         if kind == "timetable":
-            results = {number: {"20260504": {}}} if shown else {}
+            results = timetable(event) if event and shown else {}
         body = {
             "count": len(results),
             "additionalInfo": {},

@@ -1,4 +1,4 @@
-"""The invented events of Indico: one model, from which every level of detail is drawn."""
+"""An event of Indico: one model, from which every level of detail and the timetable are drawn."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ class Held:
 
 @dataclass
 class Folder:
-    """A folder of something; without a title it is the default one."""
+    """A folder of something; without a title it is the default one.
+
+    A hidden one is left out of ``folders``, and stands in the old list ``material``.
+    """
 
     number: int
     inside: list[Held]
     title: str | None = None
     protected: bool = False
+    hidden: bool = False
 
 
 @dataclass
@@ -60,7 +64,10 @@ class Thing:
 
 @dataclass
 class Event:
-    """An event. ``state`` is open, protected, deleted, or key (behind an access key)."""
+    """An event. ``state`` is open, protected, deleted, or key (behind an access key).
+
+    ``published`` is whether its contributions are shown, which is not so at first.
+    """
 
     number: str
     title: str = "Invented event"
@@ -70,6 +77,8 @@ class Event:
     sessions: list[Thing] = field(default_factory=list)
     note: str = ""
     old: bool = False
+    kind: str = "meeting"
+    published: bool = True
 
     @property
     def attachments(self) -> dict[int, Held]:
@@ -100,21 +109,21 @@ def seen(event: Event, level: str, base: str) -> dict[str, Any]:
         "description": "<p>Invented &amp; harmless</p>",
         "startDate": date,
         "endDate": date,
-        "type": "meeting",
+        "type": event.kind,
         "categoryId": 42,
         "url": f"{base}/event/{event.number}/",
         "creator": {"fullName": "Example, Ada"},
         "chairs": [],
         "keywords": ["toy"],
         "language": None,
-        "hasAnyProtection": any(f.protected for f in event.folders),
-        "note": _note(event.note, base, event.number),
-        "folders": [_folder(one, event, base) for one in event.folders],
+        "hasAnyProtection": event.state == "protected",
+        **_hung(event.note, event.folders, event, f"{base}/event/{event.number}"),
     }
     if level == "events":
         return made
     with_inner = level != "contributions"
-    free = [one for one in event.contributions if level != "sessions" or not one.session]
+    shown = event.contributions if event.published else []
+    free = [one for one in shown if level != "sessions" or not one.session]
     made["contributions"] = [_contribution(one, event, base, with_inner) for one in free]
     if level == "sessions":
         made["sessions"] = [
@@ -125,41 +134,107 @@ def seen(event: Event, level: str, base: str) -> dict[str, Any]:
     return made
 
 
+def timetable(event: Event) -> dict[str, Any]:
+    """Its sessions and contributions as the timetable shows them: relative addresses, no sizes."""
+    event.attachments  # tells each where it hangs
+    day: dict[str, Any] = {}
+    for one in event.sessions if event.published else []:
+        for number in range(one.blocks):
+            day[f"s{one.number}{number}"] = {"entryType": "Session", **_entry(one, event)}
+    for one in event.contributions if event.published else []:
+        if not one.session or one.blocked:
+            day[f"c{one.number}"] = {"entryType": "Contribution", **_entry(one, event)}
+    return {event.number: {"20260504": day}}
+
+
+def _entry(thing: Thing, event: Event) -> dict[str, Any]:
+    files = [
+        {
+            "_type": "Attachment",
+            "id": one.number,
+            "title": one.name,
+            "download_url": one.path(event.number),
+        }
+        for folder in thing.folders
+        for one in folder.inside
+        if folder.title is None
+    ]
+    return {"title": thing.title, "attachments": {"files": files or None, "folders": []}}
+
+
 def _block(session: Thing, number: int, event: Event, base: str) -> dict[str, Any]:
+    """A block; the minutes are those of the session, so each block has the same."""
     inside = [one for one in event.contributions if one.session == session.number and one.blocked]
+    address = f"{base}/event/{event.number}/sessions/{session.number}"
+    of_session = _hung(session.note, session.folders, event, address)
     return {
         "_type": "SessionSlot",
         "id": session.number * 10 + number,
         "title": f"{session.title}: part {number}",
-        "note": _note(session.note, base, event.number) if number == 0 else {},
+        "note": of_session.pop("note"),
         "contributions": [_contribution(o, event, base, True) for o in inside if number == 0],
         "session": {
             "_type": "Session",
             "id": "3",
             "db_id": session.number,
             "title": session.title,
-            "folders": [_folder(one, event, base) for one in session.folders],
+            **of_session,
         },
     }
 
 
-def _contribution(one: Thing, event: Event, base: str, with_inner: bool) -> dict[str, Any]:
+def _contribution(
+    one: Thing, event: Event, base: str, with_inner: bool, above: str = ""
+) -> dict[str, Any]:
+    kind = "subcontributions" if above else "contributions"
+    address = f"{above or f'{base}/event/{event.number}'}/{kind}/{one.number}"
     made = {
-        "_type": "Contribution",
+        "_type": "SubContribution" if above else "Contribution",
         "id": str(one.number % 100),
         "db_id": one.number,
         "title": one.title,
-        "note": _note(one.note, base, event.number),
-        "session": next((s.title for s in event.sessions if s.number == one.session), None),
-        "folders": [_folder(folder, event, base) for folder in one.folders],
+        **_hung(one.note, one.folders, event, address),
     }
+    if not above:
+        made["session"] = next((s.title for s in event.sessions if s.number == one.session), None)
     if with_inner:
-        made["subContributions"] = [_contribution(i, event, base, False) for i in one.inner]
+        made["subContributions"] = [
+            _contribution(i, event, base, False, address) for i in one.inner
+        ]
     return made
 
 
-def _note(text: str, base: str, number: str) -> dict[str, Any]:
-    return {"html": text, "url": f"{base}/event/{number}/note/"} if text else {}
+def _hung(note: str, folders: list[Folder], event: Event, address: str) -> dict[str, Any]:
+    """What hangs at something: minutes, folders, and the old list, which has no default folder."""
+    base = address.partition("/event/")[0]
+    minutes = {"html": note, "url": f"{address}/note/"} if note else {}
+    old = [
+        {
+            "_type": "Material",
+            "_fossil": "materialMetadata",
+            "title": folder.title,
+            "id": str(folder.number),
+            "resources": [_resource(one, event, base) for one in folder.inside],
+        }
+        for folder in folders
+        if folder.title is not None and folder.inside
+    ]
+    if note:
+        page = {"_type": "LocalFile", "id": "minutes", "name": "minutes"}
+        page |= {"fileName": "minutes.txt", "url": f"{address}/note/"}
+        old.append({"_type": "Minutes", "title": "Minutes", "id": "minutes", "resources": [page]})
+    return {
+        "note": minutes,
+        "folders": [_folder(one, event, base) for one in folders if not one.hidden],
+        "material": old,
+    }
+
+
+def _resource(one: Held, event: Event, base: str) -> dict[str, Any]:
+    if one.link:
+        return {"_type": "Link", "name": one.name, "url": one.link}
+    facts = {"_type": "LocalFile", "id": str(one.number), "name": one.name, "fileName": one.name}
+    return {**facts, "url": base + one.path(event.number)}
 
 
 def _folder(folder: Folder, event: Event, base: str) -> dict[str, Any]:
@@ -191,59 +266,3 @@ def _attachment(one: Held, event: Event, base: str) -> dict[str, Any]:
     if not event.old:
         made["checksum"] = one.content.digest("md5")
     return made
-
-
-def events() -> dict[str, Event]:
-    """Every event, fresh."""
-    slides = Content(b"%PDF-1.4\nslides\n" * 500)
-    minutes = (
-        '<p>Minutes <img alt="" src="/event/101/images/9-plot.png"><img src="https://e.example/x">'
-    )
-    meeting = Event("101", "Réunion inventée", note=minutes)
-    meeting.folders = [
-        Folder(
-            900,
-            [
-                Held(5001, "slides.pdf", slides),
-                Held(5002, "Slides.pdf", Content(b"%PDF-1.4\nagain")),
-                Held(5003, "Recording", link="https://videos.example/record/1?t=0&x=1"),
-            ],
-        ),
-        Folder(901, [], "Restricted", True),
-        Folder(902, [Held(5004, "slides.pdf", Content(b"%PDF-1.4\nin a folder"))], "Day 1/2"),
-    ]
-    odd = "ün año – 図 (1) #2 100%?.txt"
-    talk = Thing(660001, "Talk with parts", note="<p>Minutes of a talk</p>")
-    talk.folders = [
-        Folder(903, [Held(5010, odd, Content(b"odd"), kind="text/plain"), Held(5011, "empty.pdf")])
-    ]
-    part = Thing(770001, "Part A", [Folder(904, [Held(5020, "slides.pdf", Content(b"part"))])])
-    talk.inner = [part]
-    blocked = Thing(660002, "In a block", [Folder(905, [Held(5021, "b.pdf", Content(b"b"))])])
-    blocked.session = 99001
-    loose = Thing(660003, "In no block", [Folder(906, [Held(5022, "l.pdf", Content(b"l"))])])
-    loose.session, loose.blocked = 99001, False
-    meeting.contributions = [talk, blocked, loose, Thing(660004, "Nothing attached")]
-    posters = Held(5030, "posters.zip", Content(b"PK posters"), kind="application/zip")
-    morning = Thing(99001, "Morning", [Folder(910, [posters])], blocks=2, note="<p>Of a block</p>")
-    hidden = Held(5031, "unseen.pdf", Content(b"%PDF-1.4 nobody sees this"))
-    evening = Thing(99002, "Evening", [Folder(911, [hidden])], blocks=0)
-    late = Thing(660005, "Of a session without a block", session=99002)
-    meeting.contributions.append(late)
-    meeting.sessions = [morning, evening]
-    closed = Event("102", "Closed", "protected")
-    closed.folders = [Folder(920, [Held(5100, "closed.pdf", slides)])]
-    old = Event("105", "Of an old server", old=True)
-    old.folders = [Folder(930, [Held(5200, "old.pdf", slides)])]
-    split = Event("106", "Files elsewhere")
-    split.folders = [
-        Folder(
-            940,
-            [
-                Held(5300, "far.bin", Content(7000, "far"), elsewhere=True),
-                Held(5301, "secret.pdf", slides, closed=True),
-            ],
-        )
-    ]
-    every = [meeting, closed, Event("103", "Gone", "deleted"), Event("104", "Key", "key"), old]
-    return {one.number: one for one in [*every, split, Event("107", "Nothing attached")]}
