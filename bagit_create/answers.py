@@ -37,7 +37,7 @@ class Answer:
         :raises UpstreamError: if it is not JSON, whatever its Content-Type claims.
         """
         try:
-            return json.loads(self.content)
+            return json.loads(self.content, parse_constant=_no_number)
         except (ValueError, RecursionError) as err:
             self.refuse_login(what)
             kind = self.headers.get("Content-Type", "none")
@@ -58,6 +58,11 @@ class Answer:
                 where=without_secrets(self.url),
                 hint=hint or "the answer was a login page",
             )
+
+
+def _no_number(name: str) -> None:
+    """Refuse ``NaN`` and ``Infinity``, which Python reads and RFC 8259 does not know."""
+    raise ValueError(f"{name} is no JSON")
 
 
 @dataclass(frozen=True)

@@ -370,3 +370,14 @@ def test_a_closed_stream_is_no_bug(closed: str, config_file: Path, tmp_path: Pat
 
     assert 0 == done.returncode
     assert 1 == len(list((tmp_path / "out").glob("sip::*")))
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_know_is_4(
+    text: str, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Python would read it, and nobody could read what was written of it."""
+    body = f'{{"id": "{RECID}", "access": {{"status": "open"}}, "x": {text}}}'
+    sandbox.fault(f"{RECID}$", Fault("not-json", body=body.encode()))
+
+    assert 4 == harvest(RECID, "cds-rdm")["exit_code"]

@@ -111,9 +111,11 @@ class Videos:
             text = item.get("checksum") or ""
             facts = {
                 name: item[name]
-                for name in ("context_type", "media_type", "content_type", "version_id", "tags")
-                if item.get(name)
+                for name in ("context_type", "media_type", "content_type", "version_id")
+                if isinstance(item.get(name), str)
             }
+            if isinstance(tags := item.get("tags"), dict):
+                facts["tags"] = {key: one for key, one in tags.items() if isinstance(one, str)}
             if item.get("completed") is False or not (text or item.get("size")):
                 name = "/".join(part for part in (folder, kind, key) if part)
                 skipped.append(Skipped(name, "upstream has no content for it", facts))
