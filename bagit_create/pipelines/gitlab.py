@@ -6,6 +6,7 @@ Facts: GitLab's documentation (``doc/api``: projects, wikis, project import and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -40,11 +41,15 @@ class GitLab:
         with self._api.reading("project", url):
             facts = expect(project.attributes, dict, "the project")
             final = str(expect(facts["id"], int, "id"))
-            expect(facts["path_with_namespace"], str, "path_with_namespace")
+            if not re.fullmatch(r"[\w.~+-]+(/[\w.~+-]+)*", facts["path_with_namespace"]):
+                raise ValueError(f"the path is {facts['path_with_namespace']!r}")
+            self._repository.clone_url(facts)
             description = _describe(facts)
         if final != asked:
             log.info(f"{asked} is project {final} of {self._instance.name}")
-        content = json.dumps(public(facts), indent=2, ensure_ascii=False).encode("utf-8")
+        content = json.dumps(public(facts), indent=2, ensure_ascii=False).encode(
+            "utf-8", "backslashreplace"
+        )
         documents = [Document("metadata.json", content, url, "content", "application/json")]
         self._repository.notes.append(
             "metadata.json is the server's answer without the secrets in it"
@@ -101,7 +106,9 @@ class GitLab:
             return None
         if not pages:
             return None
-        content = json.dumps(pages, indent=2, ensure_ascii=False).encode("utf-8")
+        content = json.dumps(pages, indent=2, ensure_ascii=False).encode(
+            "utf-8", "backslashreplace"
+        )
         return Document("wiki.json", content, url, "meta", "application/json")
 
     def _export(self, project: Any) -> Iterator[FileEntry]:

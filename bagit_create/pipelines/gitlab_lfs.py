@@ -111,12 +111,22 @@ class Objects:
             raise _withheld("The repository's LFS objects were refused.", err) from err
         with reading("list of LFS objects", url):
             given = {
-                expect(one["oid"], str, "oid"): one.get("actions", {}).get("download")
+                expect(one["oid"], str, "oid"): _action(one)
                 for one in expect(answer.json(what)["objects"], list, "objects")
             }
         for name in wanted:
-            action: Any = given.get(name) or {}
-            yield name, str(action.get("href") or ""), dict(action.get("header") or {})
+            yield (name, *given.get(name, ("", {})))
+
+
+def _action(one: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Where an object is, and the headers to send along; ``""`` where the server says why not."""
+    action = expect(
+        expect(one.get("actions") or {}, dict, "actions").get("download") or {}, dict, ""
+    )
+    header = expect(action.get("header") or {}, dict, "header")
+    if not all(isinstance(text, str) and text.isprintable() for text in header.values()):
+        raise ValueError("a header is no text")
+    return expect(action.get("href") or "", str, "href"), dict(header)
 
 
 def fetch(

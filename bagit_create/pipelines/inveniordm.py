@@ -139,7 +139,7 @@ class InvenioRDM:
         pids = body.get("pids")
         doi = (pids if isinstance(pids, dict) else {}).get("doi", {}).get("identifier")
         links = body.get("links")
-        page = (links if isinstance(links, dict) else {}).get("self_html")
+        page = plain_text((links if isinstance(links, dict) else {}).get("self_html"))
         people = [one.get("person_or_org", {}) for one in metadata.get("creators") or ()]
         return Description(
             title=plain_text(metadata.get("title")),

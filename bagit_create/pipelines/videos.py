@@ -7,6 +7,7 @@ master. A project has no files of its own, but videos.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,7 +18,7 @@ from ..client import Client
 from ..config import Instance
 from ..errors import AccessDenied
 from ..model import Checksum, Description, Document, FileEntry, Record, Skipped
-from ..options import JobOptions
+from ..options import RECID, JobOptions
 from .base import expect, plain_text, reading
 from .legacy import current_id
 
@@ -161,6 +162,10 @@ def _is_file(one: Any) -> bool:
 def _id_of(one: Any) -> str:
     """The id of a video of a project: embedded, or a reference with a host that means nothing."""
     if isinstance(one, dict) and "$ref" in one:
-        return urlsplit(str(expect(one["$ref"], str, "$ref"))).path.rstrip("/").rpartition("/")[2]
-    inner = one.get("metadata", one)
-    return str(one.get("id") or inner["recid"])
+        path = urlsplit(str(expect(one["$ref"], str, "$ref"))).path
+        found = path.rstrip("/").rpartition("/")[2]
+    else:
+        found = str(one.get("id") or one.get("metadata", one)["recid"])
+    if not re.fullmatch(RECID, found):
+        raise ValueError(f"the id of a video is {found[:50]!r}")
+    return found

@@ -41,7 +41,8 @@ class Zenodo(InvenioRDM):
     def _describe(self, body: dict[str, Any]) -> Description:
         metadata = expect(body["metadata"], dict, "metadata")
         doi = metadata.get("doi") or body.get("doi")
-        page = (body.get("links") or {}).get("self_html") or (body.get("links") or {}).get("html")
+        links = body.get("links") or {}
+        page = plain_text(links.get("self_html") or links.get("html"))
         licence = metadata.get("license")
         kind = metadata.get("resource_type") or {}
         return Description(
