@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
 from .errors import AccessDenied, BicError, RecordNotFound, Unreachable, UpstreamError
-from .urls import origin, without_secrets
+from .urls import clean, origin, without_secrets
 
 MAX_METADATA_BYTES = 512 * 1024 * 1024
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -217,3 +217,26 @@ def plain(err: BaseException) -> str:
             return cause
     text = str(cause).rpartition(">: ")[2] or type(cause).__name__
     return text.rpartition("): ")[2] if text.startswith("HTTPConnection") else text
+
+
+def address(url: str, what: str, base: str = "") -> str:
+    """The address, fit to be sent.
+
+    :param base: what a relative one is relative to.
+    :raises UpstreamError: if it is none at all, as one that upstream gave may be.
+    """
+    try:
+        target = clean(urljoin(base, url) if base else url)
+        origin(target)
+    except ValueError as err:
+        raise no_address(what, url, err) from err
+    return target
+
+
+def no_address(what: str, url: str, err: ValueError) -> UpstreamError:
+    """The error for an address that cannot be taken apart."""
+    return UpstreamError(
+        f"{what} leads to what is no web address.",
+        where=f"{url[:200]!r} ({err})",
+        hint="the service may have changed; please report it",
+    )

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -24,7 +24,9 @@ from .answers import (
     Answer,
     BrokenBody,
     Stream,
+    address,
     check_redirect,
+    no_address,
     plain,
     refusal,
     retry_after,
@@ -32,7 +34,7 @@ from .answers import (
 )
 from .errors import ConfigError, Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
-from .urls import clean, origin, without_secrets
+from .urls import without_secrets
 from .wire import Wire
 
 MAX_REDIRECTS = 10
@@ -43,7 +45,8 @@ LONGEST_BACKOFF_S = 60.0
 class Client:
     """Speaks to one source. Safe to use from many threads; each gets its own session.
 
-    :param wire: sends single requests, with the credentials of the source.
+    :param wire: sends single requests, with the credentials of the source; others may ask it what
+        there is.
     :param hosts: where else the source's metadata may come from.
     :param credential_hint: where a user gets a credential for this source.
     """
@@ -58,7 +61,7 @@ class Client:
         credential_hint: str = "",
         events: Events | None = None,
     ) -> None:
-        self._wire = wire
+        self.wire = wire
         self._own_hosts = {wire.origin[1], *(host.partition(":")[0] for host in hosts)}
         self._retries = retries
         self._max_wait = max_wait
@@ -144,23 +147,9 @@ class Client:
             log.debug(f"HEAD {without_secrets(url)}: {err.message}")
             return None
 
-    @property
-    def has_credential(self) -> bool:
-        """Whether anything was given that may open what is closed."""
-        return self._wire.has_credential
-
-    @property
-    def has_token(self) -> bool:
-        """Whether a token was given."""
-        return self._wire.has_token
-
-    def basic_authorization(self, url: str, user: str) -> str | None:
-        """See :meth:`.wire.Wire.basic_authorization`."""
-        return self._wire.basic_authorization(url, user)
-
     def access_hint(self) -> str:
         """What to tell somebody who was refused."""
-        if self.has_credential:
+        if self.wire.has_credential:
             return f"the credential that was given may not read this; {self._hint}".rstrip("; ")
         return f"a credential may be needed: {self._hint}".rstrip(": ")
 
@@ -171,7 +160,7 @@ class Client:
     @property
     def timeout(self) -> float:
         """Seconds of silence after which something is given up."""
-        return self._wire.timeout
+        return self.wire.timeout
 
     @property
     def retries(self) -> int:
@@ -193,7 +182,7 @@ class Client:
 
     def close(self) -> None:
         """Close every connection, and what was begun beside them."""
-        self._wire.close()
+        self.wire.close()
         for call in self._at_end:
             call()
 
@@ -218,7 +207,7 @@ class Client:
                 if follow:
                     response = self._follow(url, headers, what, method, body)
                 else:
-                    response = self._wire.send(method, _readable(url, what), headers, body)
+                    response = self.wire.send(method, address(url, what), headers, body)
                 if response.status_code not in RETRIED or attempt >= self._retries:
                     yield response
                     return
@@ -247,7 +236,7 @@ class Client:
                         hint="check the network and proxy settings, or try again later",
                     ) from err
             except ValueError as err:  # of requests, which takes a Location apart unasked
-                raise _no_address(what, url, err) from err
+                raise no_address(what, url, err) from err
             finally:
                 if response is not None:
                     response.close()
@@ -266,14 +255,14 @@ class Client:
         self, url: str, headers: Mapping[str, str], what: str, method: str, body: bytes | None
     ) -> requests.Response:
         """Send, and follow redirects: at most ten, http(s) only, never from https to http."""
-        target = _readable(url, what)
+        target = address(url, what)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._wire.send(method, target, headers, body)
+            response = self.wire.send(method, target, headers, body)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
             response.close()
-            following = _readable(location, what, target)
+            following = address(location, what, target)
             check_redirect(target, following, what, self._own_hosts, self.access_hint())
             target = following
         raise UpstreamError(
@@ -295,21 +284,3 @@ class Client:
         self._events.waiting(seconds, why)
         if self._stopped.wait(seconds):
             raise Interrupted("The run was ended while it was waiting for the server.")
-
-
-def _readable(url: str, what: str, base: str = "") -> str:
-    """The address, fit to be sent; one that upstream gave may be none at all."""
-    try:
-        target = clean(urljoin(base, url) if base else url)
-        origin(target)
-    except ValueError as err:
-        raise _no_address(what, url, err) from err
-    return target
-
-
-def _no_address(what: str, url: str, err: ValueError) -> UpstreamError:
-    return UpstreamError(
-        f"{what} leads to what is no web address.",
-        where=f"{url[:200]!r} ({err})",
-        hint="the service may have changed; please report it",
-    )

@@ -83,7 +83,7 @@ class CodiMD:
     def _judge(self, note: Answer) -> None:
         """Refuse everything that is not the note's own text."""
         if note.status in REDIRECTS:
-            stale = self._client.has_credential and not self._is_signed_in()
+            stale = self._client.wire.has_credential and not self._is_signed_in()
             raise AccessDenied(
                 f"{WHAT} was refused: access denied, a login is asked for.",
                 where=note.url,

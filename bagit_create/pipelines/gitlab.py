@@ -116,7 +116,7 @@ class GitLab:
         name = "export.tar.gz"
         if self._options.light:
             self._repository.skipped.append(Skipped(name, "a light package asks for no export"))
-        elif not self._client.has_credential:
+        elif not self._client.wire.has_credential:
             reason = "an export needs the token of a Maintainer, with the scope api"
             self._repository.skipped.append(Skipped(name, reason))
         else:

@@ -93,7 +93,7 @@ class Objects:
             "objects": [{"oid": name, "size": size} for name, size in wanted.items()],
         }
         headers = {"Content-Type": KIND}
-        if basic := self._client.basic_authorization(url, "oauth2"):
+        if basic := self._client.wire.basic_authorization(url, "oauth2"):
             headers["Authorization"] = basic
         what = "Request for the LFS objects"
         try:

@@ -178,7 +178,7 @@ class Repository:
         """The clone of a repository, made when it is needed."""
         settings = environment(
             url,
-            self._client.basic_authorization(url, "oauth2"),
+            self._client.wire.basic_authorization(url, "oauth2"),
             self._options.timeout,
             self._options.proxy.value if self._options.proxy else None,
             self._options.skipssl,

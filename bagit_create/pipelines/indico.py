@@ -49,7 +49,7 @@ class Indico:
         with reading("list of attachments", answers[0].url):
             files, skipped, notes = material.result()
             description = _describe(events[0], f"{self._instance.base_url}/event/{number}/")
-        if events[0].get("hasAnyProtection") and not self._client.has_credential:
+        if events[0].get("hasAnyProtection") and not self._client.wire.has_credential:
             self._remark("parts of the event are protected: without a token they cannot be seen")
         for title in material.sessions_unseen:
             self._remark(f"a session has no block, so its own files cannot be seen: {title}")
@@ -133,7 +133,7 @@ class Indico:
                 where=without_secrets(url),
                 hint=(
                     "a token and the cookies of a signed-in browser cannot go together"
-                    if self._client.has_token
+                    if self._client.wire.has_token
                     else ""
                 ),
                 http_status=400,
@@ -142,9 +142,9 @@ class Indico:
 
     def _identity(self) -> str:
         """Parameters without which a credential that does not count gives the public view."""
-        if self._client.has_token:
+        if self._client.wire.has_token:
             return "&onlyauthed=yes"
-        return "&cookieauth=yes&onlyauthed=yes" if self._client.has_credential else ""
+        return "&cookieauth=yes&onlyauthed=yes" if self._client.wire.has_credential else ""
 
     def _event(self, answer: Answer, number: str) -> dict[str, Any]:
         body = answer.json(WHAT)
