@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import urllib3
-
 from .errors import AccessDenied, BicError, RecordNotFound, Unreachable, UpstreamError
+from .net.http1 import BLOCK, Body, ProtocolError
 from .urls import clean, origin, without_secrets
+from .wire import Response
 
 MAX_METADATA_BYTES = 512 * 1024 * 1024
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -72,18 +74,58 @@ class Stream:
     status: int
     headers: Mapping[str, str]
     url: str
-    raw: urllib3.BaseHTTPResponse
+    body: Body
 
-    def blocks(self, size: int, decode: bool) -> Iterator[bytes]:
-        """The body in blocks of at most ``size`` bytes.
+    def blocks(self, decode: bool) -> Iterator[bytes | memoryview]:
+        """The body block by block; a block changes when the next one is asked for.
 
+        :param decode: undo its ``Content-Encoding``.
         :raises BrokenBody: when the connection breaks or falls silent before the end.
         """
-        try:
-            while block := self.raw.read(size, decode_content=decode):
-                yield block
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
-            raise BrokenBody(plain(err)) from err
+        if decode:
+            return decoded(self.body, self.headers.get("Content-Encoding", ""))
+        return _raw(self.body)
+
+
+def _raw(body: Body) -> Iterator[memoryview]:
+    try:
+        while block := body.read():
+            yield block
+    except (ProtocolError, OSError) as err:
+        raise BrokenBody(plain(err)) from err
+
+
+def decoded(body: Body, coding: str) -> Iterator[bytes]:
+    """A body without its ``Content-Encoding`` (RFC 9110 section 8.4): gzip, or deflate.
+
+    Memory stays flat, however much a block unfolds to.
+
+    :raises BrokenBody: when it breaks off, or is not of that coding.
+    """
+    coding = coding.strip().lower()
+    if coding in ("", "identity"):
+        yield from map(bytes, _raw(body))
+        return
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise BrokenBody(f"the body is coded in a way that was not asked for: {coding[:40]!r}")
+    unzip: Any = None
+    try:
+        for block in _raw(body):
+            if unzip is None:  # "deflate" comes with or without zlib's header
+                bare = coding == "deflate" and block[0] & 0x0F != 8
+                unzip = zlib.decompressobj(-15 if bare else 47)
+            left: bytes | memoryview = block
+            made = b""
+            while left or len(made) == BLOCK:  # a full block may not be all there is
+                if unzip.eof:  # another member follows (RFC 1952 section 2.2)
+                    unzip = zlib.decompressobj(31)
+                if made := unzip.decompress(left, BLOCK):
+                    yield made
+                left = unzip.unused_data if unzip.eof else unzip.unconsumed_tail
+    except zlib.error as err:
+        raise BrokenBody(f"the body is no {coding}: {err}") from err
+    if unzip is not None and not unzip.eof:
+        raise BrokenBody(f"the {coding} body has no end")
 
 
 class BrokenBody(Exception):
@@ -154,23 +196,22 @@ def check_redirect(
         )
 
 
-def whole(
-    raw: urllib3.BaseHTTPResponse, what: str, url: str, limit: int = MAX_METADATA_BYTES
-) -> bytes:
-    """Read a body into memory, never more than ``limit`` bytes after decompression."""
+def whole(response: Response, what: str, url: str, limit: int = MAX_METADATA_BYTES) -> bytes:
+    """Read a body into memory, never more than ``limit`` bytes after decompression.
+
+    :raises BrokenBody: when it breaks off.
+    :raises UpstreamError: when it is longer.
+    """
     body = bytearray()
-    try:
-        while block := raw.read(65536, decode_content=True):
-            body += block
-            if len(body) > limit:
-                if limit < MAX_METADATA_BYTES:
-                    return bytes(body[:limit])
-                raise UpstreamError(
-                    f"{what} was answered with more than {limit // 2**20} MiB.",
-                    where=without_secrets(url),
-                )
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
-        raise BrokenBody(plain(err)) from err
+    for block in decoded(response.body, response.headers.get("Content-Encoding", "")):
+        body += block
+        if len(body) > limit:
+            if limit < MAX_METADATA_BYTES:
+                return bytes(body[:limit])
+            raise UpstreamError(
+                f"{what} was answered with more than {limit // 2**20} MiB.",
+                where=without_secrets(url),
+            )
     return bytes(body)
 
 
@@ -209,14 +250,14 @@ def html_hint(content: bytes) -> str:
 
 
 def plain(err: BaseException) -> str:
-    """A network error in one short line, without addresses of objects."""
-    cause: Any = err
-    while getattr(cause, "reason", None) or (cause.args and isinstance(cause.args[0], Exception)):
-        cause = getattr(cause, "reason", None) or cause.args[0]
-        if isinstance(cause, str):
-            return cause
-    text = str(cause).rpartition(">: ")[2] or type(cause).__name__
-    return text.rpartition("): ")[2] if text.startswith("HTTPConnection") else text
+    """A network error in one short line."""
+    if isinstance(err, ssl.SSLCertVerificationError):
+        return err.verify_message
+    if isinstance(err, TimeoutError):
+        return str(err) if str(err).startswith("only") else "the server fell silent"
+    if isinstance(err, OSError) and err.strerror:
+        return err.strerror
+    return str(err) or type(err).__name__
 
 
 def address(url: str, what: str, base: str = "") -> str:

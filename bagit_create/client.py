@@ -8,14 +8,12 @@ where a redirect leads.
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
-
-import requests
-import urllib3
 
 from . import log
 from .answers import (
@@ -32,10 +30,11 @@ from .answers import (
     retry_after,
     whole,
 )
-from .errors import ConfigError, Interrupted, Unreachable, UpstreamError
+from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
+from .net.http1 import ProtocolError
 from .urls import without_secrets
-from .wire import Wire
+from .wire import Response, Wire
 
 MAX_REDIRECTS = 10
 BASE_WAIT_S = 0.5
@@ -43,7 +42,7 @@ LONGEST_BACKOFF_S = 60.0
 
 
 class Client:
-    """Speaks to one source. Safe to use from many threads; each gets its own session.
+    """Speaks to one source. Safe to use from many threads.
 
     :param wire: sends single requests, with the credentials of the source; others may ask it what
         there is.
@@ -98,9 +97,9 @@ class Client:
             sent.setdefault("Content-Type", "application/json")
         attempt = 0
         while True:
-            with self._answered(url, sent, what, method, body, follow) as response:
+            with self._answered(url, sent, what, method, body, follow) as (response, final):
                 try:
-                    content = whole(response.raw, what, str(response.url))
+                    content = whole(response, what, final)
                 except BrokenBody as err:
                     attempt += 1
                     if attempt > self._retries:
@@ -110,8 +109,7 @@ class Client:
                         ) from err
                     self._pause(self._backoff(attempt), f"{what} broke off")
                     continue
-                final = without_secrets(str(response.url))
-                answer = Answer(response.status_code, response.headers, content, final)
+                answer = Answer(response.status, response.headers, content, final)
             if answer.status == 200 or answer.status in allow:
                 return answer
             raise refusal(answer.status, what, url, content, self.access_hint())
@@ -123,26 +121,19 @@ class Client:
         :raises BicError: by the status; only 200 and 206 are handed out.
         """
         sent = {"Accept": "*/*", **(headers or {})}
-        with self._answered(url, sent, "File request", "GET") as response:
-            if response.status_code not in (200, 206):
+        with self._answered(url, sent, "File request", "GET") as (response, final):
+            if response.status not in (200, 206):
                 content = b""
                 with suppress(BrokenBody, UpstreamError):
-                    content = whole(response.raw, "File request", url, 4096)
-                raise refusal(
-                    response.status_code, "File request", url, content, self.access_hint()
-                )
-            yield Stream(
-                response.status_code,
-                response.headers,
-                without_secrets(str(response.url)),
-                response.raw,
-            )
+                    content = whole(response, "File request", url, 4096)
+                raise refusal(response.status, "File request", url, content, self.access_hint())
+            yield Stream(response.status, response.headers, final, response.body)
 
     def head(self, url: str) -> Mapping[str, str] | None:
         """The headers of a file, or None where the server does not answer HEAD with 200."""
         try:
-            with self._answered(url, {"Accept": "*/*"}, "File request", "HEAD") as response:
-                return response.headers if response.status_code == 200 else None
+            with self._answered(url, {"Accept": "*/*"}, "File request", "HEAD") as (response, _):
+                return response.headers if response.status == 200 else None
         except UpstreamError as err:
             log.debug(f"HEAD {without_secrets(url)}: {err.message}")
             return None
@@ -168,8 +159,9 @@ class Client:
         return self._retries
 
     def stop(self) -> None:
-        """End all waiting; requests that are under way end at their next block."""
+        """End all waiting, and the requests that are under way."""
         self._stopped.set()
+        self.wire.end()
 
     @property
     def stopped(self) -> bool:
@@ -197,37 +189,27 @@ class Client:
         method: str,
         body: bytes | None = None,
         follow: bool = True,
-    ) -> Iterator[requests.Response]:
-        """The first answer that is not to be retried, redirects followed."""
+    ) -> Iterator[tuple[Response, str]]:
+        """The first answer that is not to be retried, redirects followed, and where it is from."""
         attempt = 0
         while True:
-            response: requests.Response | None = None
             wait: float | None = None
+            response: Response | None = None
             try:
                 if follow:
-                    response = self._follow(url, headers, what, method, body)
+                    response, final = self._follow(url, headers, what, method, body)
                 else:
-                    response = self.wire.send(method, address(url, what), headers, body)
-                if response.status_code not in RETRIED or attempt >= self._retries:
-                    yield response
-                    return
-                why = f"HTTP {response.status_code}"
-                wait = retry_after(response.headers)
-            except requests.exceptions.InvalidSchema as err:
-                if "SOCKS" not in str(err):
-                    raise
-                raise ConfigError(
-                    "A SOCKS proxy needs one more library.",
-                    hint="pip install 'bagit-create[socks]'",
-                ) from err
-            except requests.exceptions.SSLError as err:
+                    response, final = self.wire.send(method, address(url, what), headers, body), url
+            except ssl.SSLCertVerificationError as err:
                 raise Unreachable(
                     f"{urlsplit(url).hostname} shows a certificate that is not trusted.",
-                    where=without_secrets(url),
+                    where=f"{without_secrets(url)} ({plain(err)})",
                     hint="set REQUESTS_CA_BUNDLE or SSL_CERT_FILE to its authority's file",
                     resumable=False,
                 ) from err
-            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as err:
+            except (OSError, ProtocolError) as err:
+                if self._stopped.is_set():
+                    raise Interrupted("The run was ended while it spoke to the server.") from err
                 why = log.redact(plain(err))
                 if attempt >= self._retries:
                     raise Unreachable(
@@ -235,31 +217,37 @@ class Client:
                         where=f"{without_secrets(url)} ({why})",
                         hint="check the network and proxy settings, or try again later",
                     ) from err
-            except ValueError as err:  # of requests, which takes a Location apart unasked
+            except ValueError as err:  # a host that no name can be (IDNA)
                 raise no_address(what, url, err) from err
-            finally:
-                if response is not None:
+            if response is not None:
+                try:
+                    if response.status not in RETRIED or attempt >= self._retries:
+                        yield response, without_secrets(final)
+                        return
+                finally:
                     response.close()
+                why = f"HTTP {response.status}"
+                wait = retry_after(response.headers)
             attempt += 1
             if wait is not None and wait > self._max_wait:
                 until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + wait))
                 raise Unreachable(
                     f"{what} was put off by the server for longer than this run may wait.",
                     where=without_secrets(url),
-                    http_status=response.status_code if response is not None else None,
+                    http_status=response.status if response is not None else None,
                     hint=f"run the same command again after {until}, or raise --max-wait",
                 )
             self._pause(self._backoff(attempt) if wait is None else wait, why)
 
     def _follow(
         self, url: str, headers: Mapping[str, str], what: str, method: str, body: bytes | None
-    ) -> requests.Response:
+    ) -> tuple[Response, str]:
         """Send, and follow redirects: at most ten, http(s) only, never from https to http."""
         target = address(url, what)
         for _ in range(MAX_REDIRECTS + 1):
             response = self.wire.send(method, target, headers, body)
-            if response.status_code not in REDIRECTS or "Location" not in response.headers:
-                return response
+            if response.status not in REDIRECTS or "Location" not in response.headers:
+                return response, target
             location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
             response.close()
             following = address(location, what, target)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from http.cookiejar import CookieJar
-
-import requests
-from requests.adapters import HTTPAdapter
-from requests.cookies import get_cookie_header
+from urllib.parse import urlsplit, urlunsplit
 
 from . import log
 from .credentials import Secret
+from .errors import ConfigError
+from .net.connect import (
+    BadAuthorities,
+    Connection,
+    Connections,
+    Key,
+    NoSocks,
+    proxy_authorization,
+)
+from .net.http1 import Body, Headers, ProtocolError, receive
 from .urls import origin, with_parameter, without_secrets
 from .version import get_version
 
@@ -22,11 +28,14 @@ USER_AGENT = (
     f"cern-digital-memory-bot bagit-create/{get_version()} "
     f"(+{PROJECT}; digitalmemory-support@cern.ch)"
 )
-CONNECT_TIMEOUT_S = 15.0
+SHORT = 64 * 1024
+"""Bytes of an answer that nobody wants and that are read, so that its connection can be kept."""
+SHORT_S = 1.0
+"""Seconds for that: a new connection takes less."""
 
 
 class Wire:
-    """Sends single requests; safe to use from many threads, each of which has its own session.
+    """Sends single requests; safe to use from many threads.
 
     :param base_url: the source's own address; the token and the share link go to its origin only.
     :param token: sent as ``Authorization: Bearer``, or as the cookie that ``cookie`` names.
@@ -53,11 +62,8 @@ class Wire:
         self._cookie = cookie
         self._jar = jar
         self._share = share
-        self._proxy = proxy
         self.timeout = timeout
-        self._verify = verify
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._connections = Connections(proxy.value if proxy else None, timeout, verify)
 
     @property
     def has_credential(self) -> bool:
@@ -71,8 +77,7 @@ class Wire:
 
     def close(self) -> None:
         """Close every connection."""
-        for session in self._sessions:
-            session.close()
+        self._connections.close()
 
     def basic_authorization(self, url: str, user: str) -> str | None:
         """The header that carries the token as a password (RFC 7617), for programs of others.
@@ -84,55 +89,124 @@ class Wire:
         pair = f"{user}:{self._token.value}".encode()
         return f"Basic {b64encode(pair).decode('ascii')}"
 
+    def end(self) -> None:
+        """End every request that is under way; their readers get a :class:`ProtocolError`."""
+        self._connections.end()
+
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> requests.Response:
-        """Send one request and return its answer, whatever that is; the body is not read yet."""
+    ) -> Response:
+        """Send one request and return its answer, whatever that is; the body is not read yet.
+
+        :raises OSError: if the server cannot be reached, or falls silent.
+        :raises ProtocolError: if what it sends is no answer.
+        :raises ConfigError: if the machine is not set up for such a request.
+        """
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        scheme, host, port = place = origin(url)
         target = url
-        if origin(url) == self.origin:
+        if place == self.origin:
             if self._token and self._cookie:
                 sent["Cookie"] = f"{self._cookie}={self._token.value}"
             elif self._token and "Authorization" not in headers:
                 sent["Authorization"] = f"Bearer {self._token.value}"
             if self._share:
                 target = with_parameter(url, self._share[0], self._share[1].value)
-        request = requests.Request(method, target, headers=sent, data=body).prepare()
-        # requests folds "/files/../x"; upstream wants exactly the address it gave.
-        request.url = target
-        if self._jar is not None and (jar := _cookies(self._jar, request)):
-            own = request.headers.get("Cookie")
-            request.headers["Cookie"] = f"{own}; {jar}" if own else jar
-        session = self._session()
-        verify: bool | str = self._verify
-        if verify is True and not os.environ.get("REQUESTS_CA_BUNDLE"):
-            verify = os.environ.get("SSL_CERT_FILE") or True
-        proxies = {"all": self._proxy.value} if self._proxy else {}
-        settings = session.merge_environment_settings(target, proxies, True, verify, None)
-        if self._proxy:
-            settings["proxies"] = proxies  # not the environment's for the scheme
-        response = session.send(
-            request,
-            timeout=(min(CONNECT_TIMEOUT_S, self.timeout), self.timeout),
-            allow_redirects=False,
-            **settings,
-        )
-        log.debug(f"{method} {without_secrets(url)} -> {response.status_code}")
+        if self._jar is not None and (jar := _cookies(self._jar, url)):
+            sent["Cookie"] = f"{sent['Cookie']}; {jar}" if "Cookie" in sent else jar
+        if body is not None:
+            sent["Content-Length"] = str(len(body))
+        parts = urlsplit(target)
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        authority = parts.netloc.rpartition("@")[2]
+        proxy = self._connections.proxy_for(url)
+        if proxy and scheme == "http" and not proxy.startswith("socks"):
+            path = f"http://{authority}{path}"
+            sent |= proxy_authorization(urlsplit(proxy if "://" in proxy else f"http://{proxy}"))
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {authority}"]
+        lines += [f"{name}: {value}" for name, value in sent.items()]
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
+        try:
+            response = self._exchange(request, method, (scheme, host, port or 80, proxy))
+        except NoSocks as err:
+            raise ConfigError(
+                "A SOCKS proxy needs one more library.", hint="pip install 'bagit-create[socks]'"
+            ) from err
+        except BadAuthorities as err:
+            raise ConfigError(
+                "The certificates of the authorities to trust cannot be read.", where=str(err)
+            ) from err
+        log.debug(f"{method} {without_secrets(url)} -> {response.status}")
         return response
 
-    def _session(self) -> requests.Session:
-        """This thread's session: requests does not promise that one may be shared."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=2))
-            session.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=2))
-            self._local.session = session
-            self._sessions.append(session)
-        return session
+    def _exchange(self, request: bytes, method: str, key: Key) -> Response:
+        """Send and receive; a kept connection that was closed meanwhile is replaced once."""
+        connection = self._connections.take(*key)
+        while True:
+            reader = connection.reader
+            try:
+                reader.begin()
+                connection.sock.sendall(request)
+                status, headers, body, reusable = receive(reader, method)
+                return Response(
+                    status, headers, body, connection, self._connections if reusable else None
+                )
+            except (OSError, ProtocolError) as err:
+                self._connections.drop(connection)
+                begun = err.begun if isinstance(err, ProtocolError) else not _is_closed(err)
+                if not connection.used or begun or method == "POST":
+                    raise
+                connection = self._connections.new(key)
+            except BaseException:
+                self._connections.drop(connection)
+                raise
 
 
-def _cookies(jar: CookieJar, request: requests.PreparedRequest) -> str | None:
+class Response:
+    """The answer to one request; its body is still on the wire.
+
+    ``status`` and ``headers`` are what came; ``body`` is read block by block.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: Headers,
+        body: Body,
+        connection: Connection,
+        keeper: Connections | None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self._connection: Connection | None = connection
+        self._keeper = keeper
+
+    def close(self) -> None:
+        """Give the connection back, if the answer was read to its end; what is short is read."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        with suppress(OSError, ProtocolError):
+            if not self.body.whole and self._keeper and (self.body.left or SHORT) < SHORT:
+                connection.sock.settimeout(SHORT_S)
+                while not self.body.whole:
+                    self.body.read()
+                connection.sock.settimeout(connection.timeout)
+            if self.body.whole and self._keeper:
+                self._keeper.give_back(connection)
+                return
+        connection.close()
+
+
+def _is_closed(err: OSError) -> bool:
+    return isinstance(err, (ConnectionResetError, BrokenPipeError, ConnectionAbortedError))
+
+
+def _cookies(jar: CookieJar, url: str) -> str | None:
     """The cookies that may go with a request, by domain, path, and safety of the connection."""
-    found: str | None = get_cookie_header(jar, request)  # type: ignore[no-untyped-call]
-    return found
+    from urllib.request import Request  # slow to load, seldom needed
+
+    request = Request(url)
+    jar.add_cookie_header(request)
+    return request.get_header("Cookie")

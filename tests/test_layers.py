@@ -38,9 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tree": GROUND,
     "urls": GROUND,
     # HTTP, and what answers look like
-    "answers": GROUND | {"urls"},
-    "wire": {"credentials", "log", "urls", "version"},
-    "client": GROUND | {"wire"} | {"answers", "credentials", "urls", "version"},
+    "net": set(),
+    "wire": {"credentials", "errors", "log", "net", "urls", "version"},
+    "answers": GROUND | {"net", "urls", "wire"},
+    "client": GROUND | {"answers", "credentials", "net", "urls", "version", "wire"},
     # a record: never how it is fetched, written, or asked for on a terminal
     "pipelines": GROUND
     | {"answers", "checksums", "client", "config", "options", "paths", "tree", "urls"},
@@ -95,8 +96,10 @@ RELATED = {
 
 #: Each library stands behind one door.
 ONLY_IN: dict[str, set[str]] = {
-    "requests": {"client", "sso", "wire"},
-    "urllib3": {"client", "answers"},
+    "requests": {"net", "sso"},
+    "urllib3": {"net"},
+    "certifi": {"net"},
+    "socks": {"net"},
     "click": {"cli"},
     "rich": {"console"},
     "platformdirs": {"config"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -243,13 +244,7 @@ def test_a_proxy_of_another_kind_is_2(address: str, harvest: Harvest, sandbox: S
 
 def test_socks_without_its_library_is_3(harvest: Harvest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to install."""
-    from requests import adapters
-    from requests.exceptions import InvalidSchema
-
-    def missing(*args: Any, **kwargs: Any) -> Any:
-        raise InvalidSchema("Missing dependencies for SOCKS support.")
-
-    monkeypatch.setattr(adapters, "SOCKSProxyManager", missing)
+    monkeypatch.setitem(sys.modules, "socks", None)
 
     result = harvest(1002, "cds", proxy="socks5h://127.0.0.1:9")
 

@@ -92,7 +92,7 @@ class Export:
                 self._pause(BETWEEN_DOWNLOADS_S, stopped)
             try:
                 with self._client.open(url) as stream, archive.open("wb") as file:
-                    for block in stream.blocks(BLOCK, decode=False):
+                    for block in stream.blocks(decode=False):
                         if stopped():
                             raise Interrupted("The run was ended while files were being fetched.")
                         file.write(block)

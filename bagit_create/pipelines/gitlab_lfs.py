@@ -143,7 +143,7 @@ def fetch(
         found, received = hashlib.sha256(), 0
         try:
             with client.open(address, header) as stream, held.open("wb") as file:
-                for block in stream.blocks(BLOCK, decode=True):
+                for block in stream.blocks(decode=True):
                     received += len(block)
                     if client.stopped:
                         raise Interrupted("The run was ended while files were being fetched.")

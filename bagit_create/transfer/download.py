@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from .. import log
 from ..answers import BrokenBody, Stream
-from ..checksums import BLOCK, Digests, from_content_md5, known
+from ..checksums import Digests, from_content_md5, known
 from ..client import Client
 from ..errors import (
     AccessDenied,
@@ -157,9 +157,9 @@ class Download:
         }
         if not decode:
             self._told = from_content_md5(stream.headers.get("Content-MD5"))
-        self._store(stream.blocks(BLOCK, decode))
+        self._store(stream.blocks(decode))
 
-    def _store(self, blocks: Iterator[bytes]) -> None:
+    def _store(self, blocks: Iterator[bytes | memoryview] | Iterator[bytes]) -> None:
         """Write and hash what arrives."""
         limit = self._entry.size
         sink = self._open_part()
@@ -279,7 +279,7 @@ def _validator(headers: Mapping[str, str]) -> str | None:
     return etag if etag.startswith('"') else headers.get("Last-Modified")
 
 
-def _write(descriptor: int, block: bytes) -> None:
+def _write(descriptor: int, block: bytes | memoryview) -> None:
     written = os.write(descriptor, block)
     while written < len(block):
         more = os.write(descriptor, memoryview(block)[written:])

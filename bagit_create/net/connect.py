@@ -1,0 +1,272 @@
+"""Connections: straight or through a proxy, plain or secured, and kept for the next request."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import ssl
+import sys
+import threading
+from base64 import b64encode
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from .http1 import ProtocolError, Reader, Socket, receive
+
+CONNECT_TIMEOUT_S = 15.0
+KEPT = 32
+"""Idle connections that are kept to one server."""
+Key = tuple[str, str, int, str]
+"""Scheme, host, port, and the proxy's address (``""`` for none)."""
+
+
+class NoSocks(Exception):
+    """A SOCKS proxy is asked for, and the library for it is not installed."""
+
+
+class BadAuthorities(Exception):
+    """The file of the authorities that are to be trusted cannot be read."""
+
+
+class Connection:
+    """An open connection with its buffer."""
+
+    def __init__(self, sock: Socket, key: Key, timeout: float) -> None:
+        self.sock = sock
+        self.key = key
+        self.timeout = timeout
+        self.reader = Reader(sock, timeout)
+        self.used = False
+        """Whether it has brought an answer before: one that then ends was only closed as idle."""
+
+    def is_dropped(self) -> bool:
+        """Whether the other side has closed it, or says what nobody asked for."""
+        if not self.reader.empty:
+            return True
+        poll = select.poll()
+        poll.register(self.sock.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def end(self) -> None:
+        """End it at once, whoever is reading from it."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give it up."""
+        with suppress(OSError):
+            self.sock.close()
+
+
+class Connections:
+    """Opens connections, and keeps idle ones. Safe to use from many threads.
+
+    :param proxy: the proxy for all requests, in place of the environment's.
+    :param timeout: seconds of silence after which a connection is given up.
+    :param verify: whether certificates are checked.
+    """
+
+    def __init__(self, proxy: str | None, timeout: float, verify: bool) -> None:
+        self._proxy = proxy
+        self._timeout = timeout
+        self._verify = verify
+        self._lock = threading.Lock()
+        self._idle: dict[Key, list[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._context: ssl.SSLContext | None = None
+        self._ended = False
+
+    def take(self, scheme: str, host: str, port: int, proxy: str) -> Connection:
+        """An idle connection or a new one.
+
+        :raises OSError: if there is no way to the server (:class:`ssl.SSLError` among them).
+        :raises ProtocolError: if the proxy refuses.
+        """
+        key = (scheme, host, port, proxy)
+        while True:
+            with self._lock:
+                idle = self._idle.get(key)
+                connection = idle.pop() if idle else None
+                if connection is not None:
+                    self._busy.add(connection)
+            if connection is None:
+                return self.new(key)
+            if not connection.is_dropped():
+                return connection
+            self.drop(connection)
+
+    def new(self, key: Key) -> Connection:
+        """A new connection; see :meth:`take`."""
+        connection = Connection(self._open(key), key, self._timeout)
+        with self._lock:
+            self._busy.add(connection)
+            if self._ended:
+                connection.end()
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection whose answer was read to its end."""
+        connection.used = True
+        with self._lock:
+            self._busy.discard(connection)
+            idle = self._idle.setdefault(connection.key, [])
+            if len(idle) < KEPT and not self._ended:
+                idle.append(connection)
+                return
+        connection.close()
+
+    def drop(self, connection: Connection) -> None:
+        """Give up a connection."""
+        with self._lock:
+            self._busy.discard(connection)
+        connection.close()
+
+    def end(self) -> None:
+        """End every connection at once; whoever reads from one learns that it was closed."""
+        with self._lock:
+            self._ended = True
+            for one in self._busy:
+                one.end()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.end()
+        with self._lock:
+            for idle in self._idle.values():
+                for one in idle:
+                    one.close()
+            self._idle.clear()
+
+    def proxy_for(self, url: str) -> str:
+        """The proxy's address for a request, ``""`` for none."""
+        if self._proxy is not None:
+            return self._proxy
+        if sys.platform == "linux" and not any(n.lower().endswith("_proxy") for n in os.environ):
+            return ""
+        # The rules of NO_PROXY are many; requests knows them. It is slow to load.
+        from requests.utils import get_environ_proxies, select_proxy
+
+        return select_proxy(url, get_environ_proxies(url)) or ""
+
+    # -- opening ------------------------------------------------------------------------------
+
+    def _open(self, key: Key) -> Socket:
+        scheme, host, port, proxy = key
+        if not proxy:
+            sock: Any = self._reach(host, port)
+            return self._secured(sock, host) if scheme == "https" else self._ready(sock)
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if parts.scheme.startswith("socks"):
+            sock = self._through_socks(parts, host, port)
+            return self._secured(sock, host) if scheme == "https" else self._ready(sock)
+        sock = self._reach(parts.hostname or "", parts.port or _default_port(parts.scheme))
+        if parts.scheme == "https":
+            sock = self._secured(sock, parts.hostname or "")
+        if scheme != "https":
+            return self._ready(sock)
+        sock.settimeout(self._timeout)
+        self._tunnel(sock, parts, host, port)
+        return self._secured(sock, host)
+
+    def _reach(self, host: str, port: int) -> socket.socket:
+        sock = socket.create_connection((host, port), min(CONNECT_TIMEOUT_S, self._timeout))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return sock
+
+    def _ready(self, sock: Any) -> Socket:
+        sock.settimeout(self._timeout)
+        ready: Socket = sock
+        return ready
+
+    def _secured(self, sock: Any, host: str) -> Socket:
+        """TLS over what is there, another TLS connection or not."""
+        try:
+            with self._lock:
+                self._context = self._context or _context(self._verify)
+            if isinstance(sock, ssl.SSLSocket):
+                from urllib3.util.ssltransport import SSLTransport  # seldom needed, slow to load
+
+                return self._ready(SSLTransport(sock, self._context, host))
+            return self._ready(self._context.wrap_socket(sock, server_hostname=host))
+        except BaseException:
+            sock.close()
+            raise
+
+    def _tunnel(self, sock: Any, proxy: SplitResult, host: str, port: int) -> None:
+        """Have an HTTP proxy pass everything on (RFC 9110 section 9.3.6)."""
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
+        lines += [f"{name}: {value}" for name, value in proxy_authorization(proxy).items()]
+        try:
+            sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+            status, *_ = receive(Reader(sock, self._timeout), "HEAD")
+            if not 200 <= status < 300:
+                raise ProtocolError(f"the proxy answered HTTP {status}")
+        except BaseException:
+            sock.close()
+            raise
+
+    def _through_socks(self, proxy: SplitResult, host: str, port: int) -> socket.socket:
+        try:
+            import socks
+        except ImportError as err:
+            raise NoSocks from err
+
+        kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
+        made: socket.socket = socks.create_connection(
+            (host, port),
+            timeout=int(min(CONNECT_TIMEOUT_S, self._timeout)) or 1,
+            proxy_type=kind,
+            proxy_addr=proxy.hostname,
+            proxy_port=proxy.port or 1080,
+            proxy_rdns=proxy.scheme in ("socks5h", "socks4a"),
+            proxy_username=unquote(proxy.username) if proxy.username else None,
+            proxy_password=unquote(proxy.password) if proxy.password else None,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        return made
+
+
+def proxy_authorization(proxy: SplitResult) -> Mapping[str, str]:
+    """The field that carries the proxy's user and password (RFC 7617), if its address has them."""
+    if proxy.username is None:
+        return {}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def _context(verify: bool) -> ssl.SSLContext:
+    """Whom to trust: the authorities of REQUESTS_CA_BUNDLE or SSL_CERT_FILE, else certifi's."""
+    given = next(
+        (
+            name
+            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+            if os.environ.get(name)
+        ),
+        None,
+    )
+    if given is None:
+        import certifi
+
+        place = certifi.where()
+    else:
+        place = os.environ[given]
+    try:
+        folder = place if Path(place).is_dir() else None
+        context = ssl.create_default_context(cafile=None if folder else place, capath=folder)
+    except OSError as err:
+        raise BadAuthorities(f"{given}: {place}: {err.strerror or err}") from err
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
