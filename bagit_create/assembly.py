@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import log, provenance, sip, transfer, validation
-from .checksums import known
+from .checksums import fastest, known
 from .client import Client
 from .errors import InvalidSip
 from .log import now
@@ -57,7 +57,7 @@ class Assembly:
         fetched, absent, missing = self._obtain(placed, finished)
         if record.recheck is not None:
             record.recheck()
-        steps = [self._read_back(fetched, finished)]
+        steps = [self._read_back(fetched)]
         if renamed:
             pairs = [{"from": old, "to": new} for old, new in renamed]
             steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
@@ -158,11 +158,8 @@ class Assembly:
         _name_unknown([one for one in absent if not any(map(known, one.entry.checksums))])
         return fetched, absent, missing
 
-    def _read_back(self, fetched: tuple[Fetched, ...], finished: dict[str, Any]) -> dict[str, Any]:
-        """Verify the payload from disk, and say so for the audit trail.
-
-        What an earlier run left is read in any case: nobody knows what happened to it since.
-        """
+    def _read_back(self, fetched: tuple[Fetched, ...]) -> dict[str, Any]:
+        """Verify the payload from disk, and say so for the audit trail."""
         written = [one for one in fetched if one.downloaded]
         facts: dict[str, Any] = {
             "files": len(written),
@@ -180,8 +177,6 @@ class Assembly:
                 **facts,
             )
         if not self._options.verify:
-            old = [one for one in written if one.placed.bagpath in finished]
-            validation.read_back(self._staging.bag, old, self._options.jobs, self._events.advanced)
             return sip.step(
                 "fixity_check",
                 now(),
@@ -190,15 +185,16 @@ class Assembly:
                 **facts,
             )
         self._events.phase("verify")
-        self._events.started(0, sum(one.size for one in written))
+        self._events.started(0, sum(one.size for one in written if not one.read_back))
+        unread = [one for one in written if not one.read_back]
         algorithm = validation.read_back(
-            self._staging.bag, written, self._options.jobs, self._events.advanced
+            self._staging.bag, unread, self._options.jobs, self._events.advanced
         )
         return sip.step(
             "fixity_check",
             now(),
             "every file read back from disk and compared with the digest of what arrived",
-            algorithm=algorithm,
+            algorithm=algorithm or fastest(self._options.algorithms),
             outcome="pass",
             **facts,
         )

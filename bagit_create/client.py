@@ -8,37 +8,37 @@ where a redirect leads.
 from __future__ import annotations
 
 import random
+import re
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from urllib.parse import urlsplit
 
 from . import log
 from .answers import (
     REDIRECTS,
     RETRIED,
     Answer,
-    BrokenBody,
-    Stream,
     address,
     check_redirect,
     no_address,
-    plain,
+    put_off,
     refusal,
     retry_after,
-    whole,
+    unreachable,
 )
+from .bodies import BrokenBody, Stream, plain, whole
+from .budget import Budget, budget_for
 from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .net.http1 import ProtocolError
-from .urls import without_secrets
+from .urls import origin, without_secrets
 from .wire import Response, Wire
 
 MAX_REDIRECTS = 10
 BASE_WAIT_S = 0.5
 LONGEST_BACKOFF_S = 60.0
+KEPT_WAITS = 8
 
 
 class Client:
@@ -68,6 +68,9 @@ class Client:
         self._events = events or Silent()
         self._stopped = threading.Event()
         self._at_end: list[Callable[[], None]] = []
+        self._budgets: dict[tuple[str, str, int | None], Budget] = {}
+        self.waits: list[float] = []
+        """Seconds that the last files' servers took to answer."""
 
     # -- what the pipelines use ---------------------------------------------------------------
 
@@ -126,7 +129,15 @@ class Client:
                 content = b""
                 with suppress(BrokenBody, UpstreamError):
                     content = whole(response, "File request", url, 4096)
-                raise refusal(response.status, "File request", url, content, self.access_hint())
+                error = refusal(response.status, "File request", url, content, self.access_hint())
+                if isinstance(error, UpstreamError):
+                    whole_size = re.fullmatch(
+                        r"bytes \*/(\d{1,18})", response.headers.get("Content-Range", "")
+                    )
+                    error.range_of = int(whole_size[1]) if whole_size else None
+                raise error
+            self.waits[:-KEPT_WAITS] = []
+            self.waits.append(response.waited)
             yield Stream(response.status, response.headers, final, response.body)
 
     def head(self, url: str) -> Mapping[str, str] | None:
@@ -199,24 +210,13 @@ class Client:
                 if follow:
                     response, final = self._follow(url, headers, what, method, body)
                 else:
-                    response, final = self.wire.send(method, address(url, what), headers, body), url
-            except ssl.SSLCertVerificationError as err:
-                raise Unreachable(
-                    f"{urlsplit(url).hostname} shows a certificate that is not trusted.",
-                    where=f"{without_secrets(url)} ({plain(err)})",
-                    hint="set REQUESTS_CA_BUNDLE or SSL_CERT_FILE to its authority's file",
-                    resumable=False,
-                ) from err
+                    response, final = self._send(method, address(url, what), headers, body), url
             except (OSError, ProtocolError) as err:
                 if self._stopped.is_set():
                     raise Interrupted("The run was ended while it spoke to the server.") from err
+                if attempt >= self._retries or isinstance(err, ssl.SSLCertVerificationError):
+                    raise unreachable(err, what, url) from err
                 why = log.redact(plain(err))
-                if attempt >= self._retries:
-                    raise Unreachable(
-                        f"{what} failed: {urlsplit(url).hostname} cannot be reached.",
-                        where=f"{without_secrets(url)} ({why})",
-                        hint="check the network and proxy settings, or try again later",
-                    ) from err
             except ValueError as err:  # a host that no name can be (IDNA)
                 raise no_address(what, url, err) from err
             if response is not None:
@@ -229,15 +229,13 @@ class Client:
                 why = f"HTTP {response.status}"
                 wait = retry_after(response.headers)
             attempt += 1
-            if wait is not None and wait > self._max_wait:
-                until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + wait))
-                raise Unreachable(
-                    f"{what} was put off by the server for longer than this run may wait.",
-                    where=without_secrets(url),
-                    http_status=response.status if response is not None else None,
-                    hint=f"run the same command again after {until}, or raise --max-wait",
-                )
-            self._pause(self._backoff(attempt) if wait is None else wait, why)
+            seconds = self._backoff(attempt) if wait is None else wait
+            if response is not None:
+                if seconds > self._max_wait:
+                    raise put_off(url, seconds, response.status)
+                if response.status in (429, 503):  # it means everybody here
+                    self._budgets[origin(final)].pause(seconds)
+            self._pause(seconds, why)
 
     def _follow(
         self, url: str, headers: Mapping[str, str], what: str, method: str, body: bytes | None
@@ -245,7 +243,7 @@ class Client:
         """Send, and follow redirects: at most ten, http(s) only, never from https to http."""
         target = address(url, what)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self.wire.send(method, target, headers, body)
+            response = self._send(method, target, headers, body)
             if response.status not in REDIRECTS or "Location" not in response.headers:
                 return response, target
             location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
@@ -256,6 +254,33 @@ class Client:
         raise UpstreamError(
             f"{what} was redirected more than {MAX_REDIRECTS} times.", where=without_secrets(url)
         )
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Response:
+        """Send one request when its server's budget allows it."""
+        place = origin(url)
+        budget = self._budgets.get(place)
+        if budget is None:
+            budget = self._budgets[place] = budget_for(place, self.wire.user(place))
+        announced = False
+        while wait := budget.begin():
+            if wait > self._max_wait:
+                raise put_off(url, wait, 429)
+            if wait >= 1 and not announced:
+                announced = True
+                log.info(f"{place[1]} allows no more requests for {wait:.0f} s")
+                self._events.waiting(wait, "the server's limit of requests")
+            if self._stopped.wait(wait):
+                raise Interrupted("The run was ended while it was waiting for the server.")
+        try:
+            response = self.wire.send(method, url, headers, body)
+        except BaseException:
+            budget.end()
+            raise
+        budget.learn(response.status, response.headers)
+        response.at_end = budget.end
+        return response
 
     # -- waiting ------------------------------------------------------------------------------
 

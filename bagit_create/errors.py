@@ -95,9 +95,13 @@ class ConfigError(InputError):
 
 
 class UpstreamError(BicError):
-    """The source answered, but not with what was asked for."""
+    """The source answered, but not with what was asked for.
+
+    ``range_of`` is the size that the file has, where a part was asked for that it has not.
+    """
 
     exit_code = 4
+    range_of: int | None = None
 
 
 class RecordNotFound(UpstreamError):

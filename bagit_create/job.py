@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from http.cookiejar import CookieJar
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import config, credentials, log, paths, pipelines, sso
@@ -13,13 +13,16 @@ from .checksums import known
 from .client import Client
 from .config import Instance
 from .credentials import Secret
-from .errors import BicError, InputError, Interrupted, UpstreamError
+from .errors import BicError, InputError, Interrupted, SipError, UpstreamError
 from .log import readable
 from .model import Events, FileEntry, Placed, Record, Result, Silent
 from .options import RECID, JobOptions
-from .sip.disk import cannot_write, check_space, check_target
+from .sip.disk import FULL, cannot_write, check_space, check_target, full
 from .sip.staging import Staging
 from .wire import Wire
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
 WITH_SHARE_LINKS = ("inveniordm", "zenodo")
@@ -164,7 +167,19 @@ class Job:
             self._leave(staging, err)
             raise
         except OSError as err:
+            if err.errno in FULL:
+                needed = sum(item.entry.size or 0 for item in placed)
+                error = full(err, staging.root.parent, staging.left_to_write(needed))
+                self._leave(staging, error)
+                raise error from err
+            lost = staging.lost
             staging.discard()
+            if lost:
+                raise SipError(
+                    "Another run took this one for dead and its files over.",
+                    where=str(staging.root),
+                    hint="was this machine asleep? Wait for the other run, or repeat the command",
+                ) from err
             raise cannot_write(err, options.target) from err
         except BaseException:
             staging.discard()
@@ -174,12 +189,12 @@ class Job:
         place = self._options.target.absolute()
         while not place.exists():
             place = place.parent
-        check_space(place, sum(item.entry.size or 0 for item in placed))
+        check_space(place, sum(item.entry.size or 0 for item in placed), len(placed))
 
     def _leave(self, staging: Staging, err: BaseException) -> None:
         """Keep what the next run can use, or remove everything."""
         resumable = isinstance(err, KeyboardInterrupt) or getattr(err, "resumable", False)
-        if not (resumable and staging.has_finished_files()):
+        if not (resumable and staging.is_worth_keeping()):
             staging.discard()
             return
         staging.keep()

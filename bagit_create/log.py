@@ -78,6 +78,8 @@ class JobLog:
 
     def emit(self, number: int, text: str) -> None:
         """Add a message of the given level, redacted, with control characters made visible."""
+        if number < self._threshold and not STANDARD.isEnabledFor(number):
+            return
         text = visible(self.redact(text))
         if number >= logging.WARNING:
             self.warnings.append(text)

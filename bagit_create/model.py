@@ -142,7 +142,8 @@ class Fetched:
     """A file of which the digests are known: fetched (``downloaded``) or only read through.
 
     ``checksums`` were computed here from the bytes, one per algorithm. ``size`` is in bytes.
-    ``url`` is the location that served it. ``timestamp`` is Unix seconds.
+    ``url`` is the location that served it. ``timestamp`` is Unix seconds. ``read_back`` files were
+    left by an earlier run and read from the disk by this one.
     """
 
     placed: Placed
@@ -152,6 +153,7 @@ class Fetched:
     timestamp: int
     downloaded: bool = True
     http_status: int | None = None
+    read_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ against CERN a cookie file (``--cookies``) is the way that works today.
 from __future__ import annotations
 
 from collections.abc import Callable
-from http.cookiejar import CookieJar
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from .errors import AccessDenied, ConfigError, Unreachable
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 
 def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
@@ -31,15 +31,19 @@ def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
         if not one.is_file():
             raise ConfigError("--cert names a file that is not there.", where=str(one))
     call = _cert_sign_on()
+    from http.cookiejar import CookieJar
+
+    from requests import exceptions  # slow to load, and cern_sso has loaded it
+
     try:
         cookies: CookieJar = call(address, str(files[0]), str(files[1]))
-    except (requests.exceptions.HTTPError, requests.exceptions.SSLError) as err:
+    except (exceptions.HTTPError, exceptions.SSLError) as err:
         raise AccessDenied(
             "Sign-on with the certificate was refused: access denied.",
             where=address,
             hint="sign on with a browser or CERN's own tools, and give the cookies with --cookies",
         ) from err
-    except requests.exceptions.RequestException as err:
+    except exceptions.RequestException as err:
         raise Unreachable(
             "Sign-on with the certificate failed: the login server cannot be reached.",
             where=address,

@@ -9,6 +9,8 @@ from .log import redact
 
 # What RFC 3986 does not allow to stand raw, and a % that starts no escape.
 _UNSENDABLE = re.compile(rb"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|%(?![0-9A-Fa-f]{2})")
+# An address in which there is nothing to hide, nor anything that is no address.
+_PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9\-._~:/!$'()*+,;=%]*)?")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ftp": 21, "root": 1094}
 
 
@@ -36,6 +38,8 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 def without_secrets(url: str) -> str:
     """The address without user information and without token parameters, for logs and bags."""
+    if _PLAIN.fullmatch(url):
+        return url
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from http.cookiejar import CookieJar
+from hashlib import sha256
+from time import monotonic
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from . import log
@@ -22,6 +24,9 @@ from .net.connect import (
 from .net.http1 import Body, Headers, ProtocolError, receive
 from .urls import origin, with_parameter, without_secrets
 from .version import get_version
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 PROJECT = "https://gitlab.cern.ch/digitalmemory/bagit-create"
 USER_AGENT = (
@@ -74,6 +79,15 @@ class Wire:
     def has_token(self) -> bool:
         """Whether a token was given, beside which a server may refuse cookies."""
         return bool(self._token)
+
+    def user(self, place: tuple[str, str, int | None]) -> str:
+        """Who asks at a server: a digest of the credential that goes there, ``""`` for a guest."""
+        if place != self.origin or not (self._token or self._share):
+            return ""
+        secret = (self._token.value if self._token else "") + (
+            self._share[1].value if self._share else ""
+        )
+        return sha256(secret.encode()).hexdigest()[:16]
 
     def close(self) -> None:
         """Close every connection."""
@@ -147,9 +161,11 @@ class Wire:
             try:
                 reader.begin()
                 connection.sock.sendall(request)
+                sent = monotonic()
                 status, headers, body, reusable = receive(reader, method)
+                waited = monotonic() - sent
                 return Response(
-                    status, headers, body, connection, self._connections if reusable else None
+                    status, headers, body, waited, connection, self._connections, reusable
                 )
             except (OSError, ProtocolError) as err:
                 self._connections.drop(connection)
@@ -166,6 +182,7 @@ class Response:
     """The answer to one request; its body is still on the wire.
 
     ``status`` and ``headers`` are what came; ``body`` is read block by block.
+    ``waited`` is how many seconds the server took to begin.
     """
 
     def __init__(
@@ -173,30 +190,38 @@ class Response:
         status: int,
         headers: Headers,
         body: Body,
+        waited: float,
         connection: Connection,
-        keeper: Connections | None,
+        connections: Connections,
+        reusable: bool,
     ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.waited = waited
+        self.at_end: Callable[[], None] | None = None
+        """Called once when it is closed."""
         self._connection: Connection | None = connection
-        self._keeper = keeper
+        self._connections = connections
+        self._reusable = reusable
 
     def close(self) -> None:
         """Give the connection back, if the answer was read to its end; what is short is read."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        with suppress(OSError, ProtocolError):
-            if not self.body.whole and self._keeper and (self.body.left or SHORT) < SHORT:
+        if self.at_end is not None:
+            self.at_end()
+        if self._reusable and not self.body.whole and (self.body.left or SHORT) < SHORT:
+            with suppress(OSError, ProtocolError):
                 connection.sock.settimeout(SHORT_S)
                 while not self.body.whole:
                     self.body.read()
                 connection.sock.settimeout(connection.timeout)
-            if self.body.whole and self._keeper:
-                self._keeper.give_back(connection)
-                return
-        connection.close()
+        if self._reusable and self.body.whole:
+            self._connections.give_back(connection)
+        else:
+            self._connections.drop(connection)
 
 
 def _is_closed(err: OSError) -> bool:

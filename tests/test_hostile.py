@@ -269,7 +269,7 @@ def test_a_light_package_was_not_verified(harvest: Harvest) -> None:
 def test_what_an_earlier_run_left_is_read_even_without_verifying(
     harvest: Harvest, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Somebody may have touched it since."""
+    """Somebody may have touched it since: then it is fetched again."""
     sandbox.fault("report.pdf", Fault("cut", after=10))
     first = harvest(RECID, "cds-rdm", verify=False, retries=0)
     [kept] = (tmp_path / "out").rglob("hits#1.csv")
@@ -278,8 +278,9 @@ def test_what_an_earlier_run_left_is_read_even_without_verifying(
 
     second = harvest(RECID, "cds-rdm", verify=False, retries=0)
 
-    assert 8 == first["exit_code"]
-    assert 0 != second["status"]
+    assert (8, 0) == (first["exit_code"], second["status"])
+    [made] = Path(second["path"]).rglob("hits#1.csv")
+    assert b"3,2,1" != made.read_bytes()
 
 
 def test_a_journal_of_garbage_is_no_bug(harvest: Harvest, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -40,13 +40,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     # HTTP, and what answers look like
     "net": set(),
     "wire": {"credentials", "errors", "log", "net", "urls", "version"},
-    "answers": GROUND | {"net", "urls", "wire"},
-    "client": GROUND | {"answers", "credentials", "net", "urls", "version", "wire"},
+    "bodies": {"errors", "net", "urls", "wire"},
+    "answers": GROUND | {"bodies", "urls"},
+    "budget": set(),
+    "client": GROUND
+    | {"bodies", "budget"}
+    | {"answers", "credentials", "net", "urls", "version", "wire"},
     # a record: never how it is fetched, written, or asked for on a terminal
     "pipelines": GROUND
-    | {"answers", "checksums", "client", "config", "options", "paths", "tree", "urls"},
+    | {"answers", "bodies", "checksums", "client", "config", "options", "paths", "tree", "urls"},
     # bytes: never where they come from by name, nor what becomes of them
-    "transfer": GROUND | {"answers", "checksums", "client", "urls"},
+    "transfer": GROUND | {"bodies", "checksums", "client", "urls"},
     # the package: never a network
     "sip": GROUND | {"checksums", "options", "paths", "urls", "version"},
     "validation": GROUND | {"checksums", "paths", "urls"},

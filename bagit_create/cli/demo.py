@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -70,7 +69,9 @@ class Made:
 )
 def demo(keep: str | None) -> None:
     """Make and validate a package of each source, from invented records, without any network."""
-    with tempfile.TemporaryDirectory(prefix="bic-demo-") as scratch:
+    from tempfile import TemporaryDirectory  # what --help need not load
+
+    with TemporaryDirectory(prefix="bic-demo-") as scratch:
         target = Path(keep) if keep else Path(scratch, "packages")
         made = _make_all(Path(scratch), target)
         output.emit(_table(made))

@@ -72,6 +72,10 @@ class Connections:
 
     def __init__(self, proxy: str | None, timeout: float, verify: bool) -> None:
         self._proxy = proxy
+        # Asking the environment for every request would cost as much as the request.
+        self._straight = sys.platform == "linux" and not any(
+            name.lower().endswith("_proxy") for name in os.environ
+        )
         self._timeout = timeout
         self._verify = verify
         self._lock = threading.Lock()
@@ -145,7 +149,7 @@ class Connections:
         """The proxy's address for a request, ``""`` for none."""
         if self._proxy is not None:
             return self._proxy
-        if sys.platform == "linux" and not any(n.lower().endswith("_proxy") for n in os.environ):
+        if self._straight:
             return ""
         # The rules of NO_PROXY are many; requests knows them. It is slow to load.
         from requests.utils import get_environ_proxies, select_proxy

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import log
-from ..answers import BrokenBody
+from ..bodies import BrokenBody
 from ..client import Client
 from ..errors import (
     AccessDenied,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 from pathlib import Path
 
 from ..errors import SipError
@@ -25,18 +24,49 @@ def check_target(target: Path) -> None:
         raise cannot_write(PermissionError(errno.EACCES, "permission denied"), place)
 
 
-def check_space(target: Path, needed: int) -> None:
-    """Make sure that ``needed`` bytes fit into the target's file system.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says when there is no room, on the disk or within the user's quota."""
+OWN_BYTES = 1024
+"""Bytes that a package's own files take for each file, at most."""
+OWN_FILES = 20
+"""Files and folders that a package has beside its payload, at most."""
+
+
+def check_space(target: Path, needed: int, files: int) -> None:
+    """Make sure that so many bytes and files fit into the target's file system.
 
     :raises SipError: naming what is missing.
     """
-    free = shutil.disk_usage(target).free
-    if needed > free:
+    free = os.statvfs(target)
+    room = free.f_bavail * free.f_frsize
+    needed += OWN_BYTES * files
+    if needed > room:
         raise SipError(
             "The package cannot be written: there is not enough room on the target's disk.",
-            where=f"{target}: {needed} bytes are needed, {free} are free",
+            where=f"{target}: {needed} bytes are needed, {room} are free, "
+            f"{needed - room} are missing",
             hint="make room there, or choose another --target",
         )
+    if free.f_files and files + OWN_FILES > free.f_favail:
+        raise SipError(
+            "The package cannot be written: the target's disk has room for too few files.",
+            where=f"{target}: {files + OWN_FILES} files are needed, {free.f_favail} more can be",
+            hint="remove files there, or choose another --target",
+        )
+
+
+def full(err: OSError, place: Path, missing: int) -> SipError:
+    """The error for a disk that is full in the middle of a run, which can go on later.
+
+    :param missing: bytes that are still to be written.
+    """
+    free = os.statvfs(place)
+    error = cannot_write(err, place)
+    room = free.f_bavail * free.f_frsize
+    error.where = f"{place}: {missing} bytes are still to be written, {room} are free"
+    error.hint = f"{error.hint}; what is here is kept, and the same command goes on with it"
+    error.resumable = True
+    return error
 
 
 def sync(folder: Path) -> None:
@@ -49,6 +79,18 @@ def sync(folder: Path) -> None:
         elif syncfs(descriptor) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder written to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as err:
+        if err.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise  # else this file system knows no such thing
     finally:
         os.close(descriptor)
 

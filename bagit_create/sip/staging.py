@@ -1,21 +1,19 @@
 """The staging folder: where a package grows, unseen, on the target's own file system.
 
-It is ``TARGET/.bic-staging/SOURCE-RECID-xxxxxxxx/``, named by what is harvested and not by time, so
-that the next run of the same command finds what an interrupted one left. In it are ``bag/`` (the
-package), ``parts/`` (downloads under way), ``done.jsonl`` (the finished ones), ``job.log``, and
-``owner``, held locked by the run that works there. The finished bag appears in the target by one
-rename.
+It is ``TARGET/.bic-staging/SOURCE-RECID-xxxxxxxx@OWNER/``, named by what is harvested and not by
+time, so that the next run of the same command finds what an interrupted one left, and by the run
+that works there (see :mod:`.claim`). In it are ``bag/`` (the package), ``parts/`` (notes about
+downloads under way), ``done.jsonl`` (the finished ones), and ``job.log``. The finished bag appears
+in the target by one rename.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,13 +21,12 @@ from typing import Any, TextIO
 
 from .. import log
 from ..errors import SipError
-from .disk import cannot_write, sync
+from . import claim
+from .disk import cannot_write, sync, sync_folder
 
 FOLDER = ".bic-staging"
 STALE_S = 3600
 """Seconds after which a reserved name belongs to a run that was killed: writing takes less."""
-_held: set[str] = set()
-_held_lock = threading.Lock()
 
 
 class Staging:
@@ -46,18 +43,22 @@ class Staging:
     ) -> None:
         self.target = target.absolute()
         self._made: list[Path] = []
-        self._handle = -1
         self._make_target()
         parent = self._parent(workdir)
         digest = hashlib.sha256(json.dumps([source, recid, identity]).encode()).hexdigest()[:8]
         self.root = self._claim(parent / FOLDER, f"{source}-{recid[:80]}-{digest}")
+        self._heartbeat = claim.Heartbeat(self.root)
         self.bag = self.root / "bag"
         self.parts = self.root / "parts"
         self.log_file = self.root / "job.log"
         self._journal: TextIO | None = None
         self._reserved: Path | None = None
-        for folder in (self.bag, self.parts):
-            folder.mkdir(exist_ok=True)
+        try:
+            for folder in (self.bag, self.parts):
+                folder.mkdir(exist_ok=True)
+        except OSError as err:
+            self.discard()
+            raise cannot_write(err, self.target) from err
 
     # -- claiming a place ---------------------------------------------------------------------
 
@@ -96,45 +97,46 @@ class Staging:
         return self.target
 
     def _claim(self, parent: Path, name: str) -> Path:
-        """Lock the run's own folder; when another run works there, take a private one."""
+        """A folder of this run's own: what an ended run of the same kind left, or a new one."""
+        own = parent / claim.own_name(name)
         try:
             parent.mkdir(exist_ok=True)
             if parent.is_symlink():
                 raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(parent))
-            for number in range(1000):
-                root = parent / (f"{name}.{number}" if number else name)
-                root.mkdir(exist_ok=True)
-                if self._lock(root):
-                    if number:
-                        log.warning(
-                            "another run harvests the same record; this one works apart from it"
-                        )
-                    return root
+            own.mkdir()
+            busy, left = self._others(parent, name, own)
+            if busy:
+                log.warning("another run harvests the same record; this one works apart from it")
+            for one in left:
+                own.rmdir()
+                with suppress(FileNotFoundError):  # another run was quicker
+                    os.rename(one, own)
+                    break
+                own.mkdir()
+            os.utime(own)
         except OSError as err:
+            claim.release(own.name)
+            with suppress(OSError):
+                own.rmdir()
             self._tidy(parent)
             raise cannot_write(err, self.target) from err
-        raise SipError("A thousand runs are harvesting the same record.", where=str(parent))
+        return own
 
-    def _lock(self, root: Path) -> bool:
-        """Take the folder if no thread of this process and no other process holds it."""
-        key = str(root)
-        with _held_lock:
-            if key in _held:
-                return False
-            handle = os.open(root / "owner", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as err:
-                os.close(handle)
-                if err.errno in (errno.EAGAIN, errno.EACCES):
-                    return False
-                raise
-            if not _is_same(handle, root / "owner"):  # removed by its last holder meanwhile
-                os.close(handle)
-                return False
-            self._handle = handle
-            _held.add(key)
-            return True
+    @staticmethod
+    def _others(parent: Path, name: str, own: Path) -> tuple[bool, list[Path]]:
+        """Whether a run is at work on the same, and what ended ones left, the last one first."""
+        clock = own.stat().st_mtime
+        busy, left = False, []
+        for one in os.scandir(parent):
+            if one.name == own.name or claim.name_of(one.name) != name:
+                continue
+            with suppress(FileNotFoundError):
+                touched = one.stat(follow_symlinks=False).st_mtime
+                if not claim.is_abandoned(one.name, touched, clock):
+                    busy = True
+                elif one.is_dir(follow_symlinks=False):
+                    left.append((touched, Path(one.path)))
+        return busy, [path for _, path in sorted(left, reverse=True)]
 
     # -- the journal of finished downloads ----------------------------------------------------
 
@@ -158,19 +160,30 @@ class Staging:
 
     def keep_only(self, bagpaths: set[str]) -> None:
         """Remove everything from the bag but these files: remains of an earlier run."""
+        wanted = bagpaths | self._under_way()
         for folder, _, names in os.walk(self.bag, topdown=False):
             for name in names:
                 path = Path(folder, name)
-                if str(path.relative_to(self.bag)) not in bagpaths:
+                if str(path.relative_to(self.bag)) not in wanted:
                     path.unlink()
             with suppress(OSError):  # not empty: it is wanted
                 if Path(folder) != self.bag:
                     os.rmdir(folder)
+
+    def _under_way(self) -> set[str]:
+        """The files that a note says an earlier run had begun; other remains are removed."""
+        found: set[str] = set()
         for part in os.scandir(self.parts):
             if part.is_dir(follow_symlinks=False):  # scratch of a run that was killed
                 shutil.rmtree(part.path)
-            else:
+                continue
+            try:
+                bagpath = json.loads(Path(part.path).read_bytes())["bagpath"]
+                os.lstat(self.bag / bagpath)
+                found.add(bagpath)
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 os.unlink(part.path)
+        return found
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -209,9 +222,23 @@ class Staging:
         sync(self.bag)
         os.rename(self.bag, final)
         with suppress(PermissionError):  # a folder that one may write to and not read
-            sync(self.target)
+            sync_folder(self.target)
         self._made.clear()
         return final
+
+    @property
+    def lost(self) -> bool:
+        """Whether another run took this one for dead, and its folder over."""
+        return self._heartbeat.lost or not self.root.exists()
+
+    def left_to_write(self, needed: int) -> int:
+        """Bytes of ``needed`` that are not here yet."""
+        here = 0
+        for folder, _, names in os.walk(self.bag):
+            for name in names:
+                with suppress(OSError):
+                    here += os.lstat(f"{folder}/{name}").st_size
+        return max(0, needed - here)
 
     def discard(self) -> None:
         """Remove the staging folder and all that is in it."""
@@ -222,9 +249,11 @@ class Staging:
         """Leave the staging folder for the next run of the same command."""
         self._end()
 
-    def has_finished_files(self) -> bool:
+    def is_worth_keeping(self) -> bool:
         """Whether there is anything that the next run need not fetch again."""
-        return (self.root / "done.jsonl").exists()
+        with suppress(OSError):
+            return (self.root / "done.jsonl").exists() or any(self.parts.iterdir())
+        return False
 
     def _end(self, remove: bool = False) -> None:
         if self._journal is not None:
@@ -235,10 +264,8 @@ class Staging:
                 self._reserved.rmdir()
         if remove:
             shutil.rmtree(self.root, ignore_errors=True)
-        with _held_lock:
-            _held.discard(str(self.root))
-            with suppress(OSError):
-                os.close(self._handle)
+        self._heartbeat.end()
+        claim.release(self.root.name)
 
     def _tidy(self, parent: Path) -> None:
         with suppress(OSError), os.scandir(self.target / FOLDER) as entries:
@@ -254,10 +281,3 @@ class Staging:
         for folder in reversed(self._made):
             with suppress(OSError):
                 folder.rmdir()
-
-
-def _is_same(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.lstat(path))
-    except FileNotFoundError:
-        return False

@@ -7,11 +7,10 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .. import log
-from ..answers import BrokenBody, Stream
+from ..bodies import BrokenBody, Stream
 from ..checksums import Digests, from_content_md5, known
 from ..client import Client
 from ..errors import (
@@ -26,10 +25,8 @@ from ..errors import (
 from ..model import Checksum, FileEntry
 from ..urls import without_secrets
 from . import xrootd
-
-_PAGES = ("text/html", "application/xhtml+xml")
-_PAGE_NAMES = re.compile(r"\.(html?|xhtml|shtml|mht|php|aspx?|jsp)$", re.IGNORECASE)
-_COMPRESSED_NAMES = re.compile(r"\.(gz|tgz|z|taz|svgz|bz2|tbz2?|xz|txz|zst|br)$", re.IGNORECASE)
+from .checks import compare, is_decoded, is_page, validator, web_addresses, withheld
+from .partial import Partial
 
 
 class Download:
@@ -38,7 +35,7 @@ class Download:
     ``entry`` is the file with the checksum of ``Content-MD5`` (RFC 1864), where upstream's list
     has none and its server sends one.
 
-    :param part: where the bytes go; None to hash them only.
+    :param part: where the bytes go, and what an earlier run left of them; None to hash only.
     :param algorithms: digests to compute, those upstream published among them.
     :raises TransferError: from :meth:`run`, when the file is missing, cut short, or too long.
     :raises ChecksumMismatch: when the bytes are not those that upstream announced.
@@ -48,7 +45,7 @@ class Download:
         self,
         client: Client,
         entry: FileEntry,
-        part: Path | None,
+        part: Partial | None,
         algorithms: tuple[str, ...],
         advanced: Callable[[int], None],
     ) -> None:
@@ -61,6 +58,7 @@ class Download:
         self._validator: str | None = None
         self._told: Checksum | None = None
         self._vouched: set[str] | None = None
+        self._decoded = False
         self.received = 0
         self.url = ""
         self.http_status = 0
@@ -68,6 +66,7 @@ class Download:
 
     def run(self) -> None:
         """Fetch from the first location that has the file; a wrong one is fetched once more."""
+        self._recall()
         error: Exception | None = None
         for url in (*web_addresses(self._entry), *xrootd.addresses(self._entry)):
             for again in (False, True):
@@ -85,7 +84,7 @@ class Download:
                 except (TransferError, Unreachable) as err:
                     error = err
                     break
-            self._restart()
+                self._restart()
         if error is None:
             raise TransferError(
                 "A file has no address that can be fetched.",
@@ -95,8 +94,9 @@ class Download:
 
     def _fetch(self, url: str) -> None:
         """Read the body, going on after each break, until it is whole."""
-        self._restart()
         self.url = without_secrets(url)
+        if self.received and self.received == self._entry.size:
+            return  # a run was killed between its last byte and its end
         breaks = 0
         while True:
             try:
@@ -105,6 +105,8 @@ class Download:
                 return
             except BrokenBody as err:
                 breaks += 1
+                if self._decoded:
+                    self._restart()
                 if breaks > self._client.retries:
                     raise TransferError(
                         "A file was cut short, again and again.",
@@ -114,8 +116,10 @@ class Download:
                     ) from err
                 self._client.wait_before_retry(breaks, f"{self._entry.name} broke off: {err}")
             except UpstreamError as err:
-                if err.http_status == 416 and self.received:  # nothing is left of that version
-                    self._restart()
+                if err.http_status == 416 and self.received:
+                    if err.range_of == self.received and self._entry.size is None:
+                        return  # it was whole, to the byte
+                    self._restart()  # nothing is left of that version
                     continue
                 if not isinstance(err, (RecordNotFound, AccessDenied)):
                     raise
@@ -134,29 +138,39 @@ class Download:
         self._store(xrootd.blocks(url, self._entry.name, self._client.timeout))
 
     def _range(self) -> dict[str, str]:
-        """Ask for the rest only, if the server can tell whether it is the rest of the same file."""
-        if self.received and self._validator:
-            return {"Range": f"bytes={self.received}-", "If-Range": self._validator}
+        """Ask for the rest only, if something can tell whether it is the rest of the same file.
+
+        That is the server, if it named its version, or else upstream's checksum in the end.
+        """
+        if not self.received:
+            return {}
+        ask = {"Range": f"bytes={self.received}-"}
+        if self._validator:
+            return ask | {"If-Range": self._validator}
+        if self._entry.size is not None and any(map(known, self._entry.checksums)):
+            return ask
         return {}
 
     def _take(self, stream: Stream) -> None:
         """Write and hash the body of one answer."""
-        if not (stream.status == 206 and self._goes_on(stream.headers)):
-            if stream.status == 206:
-                self._validator = None
-                raise BrokenBody("the server sent another part than was asked for")
+        going_on = stream.status == 206 and self._goes_on(stream.headers)
+        if not going_on:
             self._restart()
+            if stream.status == 206:
+                raise BrokenBody("the server sent another part than was asked for")
         self.http_status = stream.status
-        self._validator = _validator(stream.headers)
         decode = is_decoded(stream.headers, self._entry.name)
-        if decode:
-            self._validator = None  # the length counts compressed bytes: nothing to go on from
+        # Of what is decoded the length counts compressed bytes: there is nothing to go on from.
+        self._validator = None if decode else validator(stream.headers)
+        self._decoded = decode
         self._refuse_page(stream.headers)
         self._vouched = {"content-length", "transfer-encoding"} & {
             n.lower() for n in stream.headers
         }
-        if not decode:
+        if not decode and not going_on:
             self._told = from_content_md5(stream.headers.get("Content-MD5"))
+        if self._part is not None and not going_on and not decode:
+            self._part.note(self._validator, self._told.value if self._told else None)
         self._store(stream.blocks(decode))
 
     def _store(self, blocks: Iterator[bytes | memoryview] | Iterator[bytes]) -> None:
@@ -179,15 +193,22 @@ class Download:
                 os.close(sink)
 
     def _goes_on(self, headers: Mapping[str, str]) -> bool:
-        match = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
-        return bool(match and int(match[1]) == self.received and self.received)
+        """Whether this is the rest of the same version (RFC 9110 section 14.4)."""
+        match = re.match(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        if not match or int(match[1]) != self.received or not self.received:
+            return False
+        if self._entry.size is not None and match[2] not in ("*", str(self._entry.size)):
+            return False
+        # A server may overlook If-Range.
+        now = validator(headers)
+        return not (now and self._validator) or now == self._validator
 
     def _open_part(self) -> int:
         if self._part is None:
             return -1
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         flags |= os.O_APPEND if self.received else os.O_TRUNC
-        return os.open(self._part, flags, 0o644)
+        return os.open(self._part.path, flags, 0o644)
 
     def _refuse_page(self, headers: Mapping[str, str]) -> None:
         """A web page where a file was due is refused, unless a checksum can decide."""
@@ -199,9 +220,22 @@ class Download:
                 hint=self._client.access_hint(),
             )
 
+    def _recall(self) -> None:
+        """Go on with what an earlier run left."""
+        if self._part is None:
+            return
+        self.received, self._validator, told = self._part.recall(self._digests)
+        if not self.received:
+            self._digests = Digests(self._algorithms)
+            return
+        self._told = from_content_md5(told)
+        self._advanced(self.received)
+        log.info(f"{self._entry.name}: {self.received} bytes are here from an earlier run")
+
     def _restart(self) -> None:
-        if self.received:
-            self._advanced(-self.received)
+        if not self.received:
+            return
+        self._advanced(-self.received)
         self.received = 0
         self._validator = None
         self._digests = Digests(self._algorithms)
@@ -228,55 +262,6 @@ class Download:
 
 class _WrongLength(TransferError):
     """Another size than announced: worth one more try."""
-
-
-def compare(entry: FileEntry, computed: tuple[Checksum, ...], where: str) -> None:
-    """Compare digests with what upstream published.
-
-    :raises ChecksumMismatch: naming both.
-    """
-    found = {one.algorithm: one.value for one in computed}
-    for announced in entry.checksums:
-        if known(announced) and found[announced.algorithm] != announced.value:
-            raise ChecksumMismatch(
-                "A file is not the one that upstream announced: the checksum differs.",
-                where=f"{entry.name} at {where}: expected {announced}, "
-                f"found {found[announced.algorithm]}",
-                hint="it was fetched twice; tell who runs the source",
-            )
-
-
-def is_page(kind: str, entry: FileEntry) -> bool:
-    """Whether an answer of this media type is a web page where the file is none."""
-    return kind in _PAGES and entry.media_type not in _PAGES and not _PAGE_NAMES.search(entry.name)
-
-
-def is_decoded(headers: Mapping[str, str], name: str) -> bool:
-    """Whether a body was compressed for the way only.
-
-    A server that guesses ``Content-Encoding`` from a name (``data.tar.gz``) sends the file itself:
-    its size and checksum are of these very bytes.
-    """
-    coding = headers.get("Content-Encoding", "identity").lower()
-    return coding != "identity" and not _COMPRESSED_NAMES.search(name)
-
-
-def withheld(message: str, **facts: Any) -> TransferError:
-    """The error for a file that upstream lists and does not hand out."""
-    error = TransferError(message, **facts)
-    error.withheld = True
-    return error
-
-
-def web_addresses(entry: FileEntry) -> tuple[str, ...]:
-    """The locations of a file that HTTP can fetch."""
-    return tuple(url for url in entry.urls if url.lower().startswith(("http://", "https://")))
-
-
-def _validator(headers: Mapping[str, str]) -> str | None:
-    """What ``If-Range`` may carry: a strong ETag, else a date (RFC 9110 section 13.1.5)."""
-    etag = headers.get("ETag", "")
-    return etag if etag.startswith('"') else headers.get("Last-Modified")
 
 
 def _write(descriptor: int, block: bytes | memoryview) -> None:

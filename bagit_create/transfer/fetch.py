@@ -17,9 +17,12 @@ from ..checksums import Digests, from_content_md5, known
 from ..client import Client
 from ..errors import TransferError
 from ..log import now
-from ..model import Checksum, Events, Fetched, FileEntry, Missing, Placed
+from ..model import Events, Fetched, FileEntry, Missing, Placed
+from .checks import compare, is_decoded, is_page, web_addresses
 from .copy import copy
-from .download import Download, compare, is_decoded, is_page, web_addresses
+from .download import Download
+from .finished import fact, reusable, with_published
+from .partial import Partial
 from .pool import run
 
 SMALL = 64 * 1024
@@ -28,6 +31,11 @@ SMALL = 64 * 1024
 Copying it is nearly all interpreter, so that a second thread only gets in the way: measured,
 100,000 files of 1 KiB take twice as long with two threads as with one.
 """
+
+SMALL_FILE_S = 0.0002
+"""Seconds of interpreter that a small file costs, measured."""
+LONG_WAIT_S = 0.005
+"""Seconds for an answer from which on no second look is needed whether the way is long."""
 
 
 def fetch(
@@ -47,7 +55,7 @@ def fetch(
 
     :param bag: the staged bag's folder.
     :param algorithms: digests of the manifests; those upstream published are computed too.
-    :param parts: folder for downloads under way; None keeps no bytes.
+    :param parts: folder for the notes of downloads under way; None keeps no bytes.
     :param finished: what an earlier run left, by bag path (see :class:`~..sip.staging.Staging`).
     :param finish: told of every finished download.
     :param allow_missing: do without files that upstream withholds; optional ones always are.
@@ -70,7 +78,10 @@ def fetch(
             client.stop()
 
     transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0])
-    reused = {p.bagpath: f for p in placed if (f := _reuse(p, bag, finished or {}, algorithms))}
+    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop)
+    for left in reused.values():
+        events.advanced(left.size)
+        events.file_done(left.placed.bagpath)
     if reused:
         log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
     missing: list[Missing] = []
@@ -80,13 +91,16 @@ def fetch(
     remote = [i for i in todo if i.entry.path is None and i.entry.maker is None]
     small = [item for item in local if (item.entry.size or 0) <= SMALL]
     large = [item for item in local if (item.entry.size or 0) > SMALL]
-    for work, items, threads in (
-        (transfer.copy, large, min(jobs, os.cpu_count() or 1)),
-        (transfer.copy, small, 1),
-        (transfer.download, remote, jobs),
-        (transfer.make, made, 1),
+    brief = [item for item in remote if (item.entry.size or SMALL + 1) <= SMALL]
+    others = [item for item in remote if (item.entry.size or SMALL + 1) > SMALL]
+    for work, items, threads, useful in (
+        (transfer.copy, large, min(jobs, os.cpu_count() or 1), None),
+        (transfer.copy, small, 1, None),
+        (transfer.download, brief, jobs, transfer.connections),
+        (transfer.download, others, jobs, None),
+        (transfer.make, made, 1, None),
     ):
-        for one in run(_tolerant(work, allow_missing), items, threads, stop):
+        for one in run(_tolerant(work, allow_missing), items, threads, stop, useful):
             if isinstance(one, Missing):
                 missing.append(one)
             else:
@@ -172,7 +186,7 @@ class _Transfer:
             size, checksums = copy(
                 item.entry,
                 destination,
-                _with_published(self._algorithms, item.entry),
+                with_published(self._algorithms, item.entry),
                 self._events.advanced,
                 self._stopped,
             )
@@ -188,28 +202,59 @@ class _Transfer:
         self._events.file_done(item.bagpath)
         return Fetched(item, size, checksums, "", self._started, downloaded=self._parts is not None)
 
-    def download(self, item: Placed) -> Fetched:
-        """Fetch one file over HTTP into the parts folder, verify it, and move it into the bag."""
+    def connections(self) -> int:
+        """How many are of use for small files: as many as keep one interpreter busy.
+
+        Each file waits for its server, then costs time that threads of one interpreter cannot
+        share. Over loopback a second connection only gets in the way; at 20 ms all are of use.
+        """
         assert self._client is not None
-        part = None if self._parts is None else self._parts / f"{next(self._number)}.part"
+        waits = self._client.waits
+        if not waits:
+            return 1
+        shortest = min(waits)
+        if len(waits) < 3 and shortest < LONG_WAIT_S:
+            return 1
+        return 1 + int(shortest / SMALL_FILE_S)
+
+    def download(self, item: Placed) -> Fetched:
+        """Fetch one file over HTTP into the bag, and verify it."""
+        assert self._client is not None
+        part: Partial | None = None
+        if self._parts is not None:
+            path = Path(f"{self._bag}/{item.bagpath}")
+            part = Partial(path, item.bagpath, self._parts, item.entry)
         one = Download(
             self._client,
             item.entry,
             part,
-            _with_published(self._algorithms, item.entry, "md5"),
+            with_published(self._algorithms, item.entry, "md5"),
             self._events.advanced,
         )
-        one.run()
-        if one.entry is not item.entry:
+        try:
+            one.run()
+        except TransferError as err:
+            if part is not None and not err.resumable:
+                part.remove()
+            raise
+        listed = item.entry
+        if one.entry is not listed:
             item = replace(item, entry=one.entry)
         fetched = Fetched(
-            item, one.received, one.checksums, one.url, now(), part is not None, one.http_status
+            item,
+            one.received,
+            one.checksums,
+            one.url,
+            now(),
+            part is not None,
+            one.http_status or None,
         )
         if part is not None:
-            os.replace(part, f"{self._bag}/{item.bagpath}")
             if self._finish is not None:
+                line = fact(fetched, listed)
                 with self._lock:
-                    self._finish(_fact(fetched))
+                    self._finish(line)
+            part.done()
         self._events.file_done(item.bagpath)
         log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
         return fetched
@@ -217,7 +262,7 @@ class _Transfer:
     def make(self, item: Placed) -> Fetched:
         """Have a file made, hashing it as it comes."""
         assert item.entry.maker is not None
-        algorithms = _with_published(self._algorithms, item.entry)
+        algorithms = with_published(self._algorithms, item.entry)
         digests, size = Digests(algorithms), 0
         number = next(self._number)
         with TemporaryDirectory(prefix="make-", dir=self._parts) as scratch:
@@ -239,49 +284,6 @@ class _Transfer:
         self._events.file_done(item.bagpath)
         log.debug(f"made {item.bagpath} ({size} bytes)")
         return fetched
-
-
-def _with_published(
-    algorithms: tuple[str, ...], entry: FileEntry, otherwise: str = ""
-) -> tuple[str, ...]:
-    """Digests for the manifests and to compare; ``otherwise`` where upstream's list has none."""
-    published = [one.algorithm for one in entry.checksums if known(one)]
-    if not published and not otherwise:
-        return algorithms
-    return tuple(dict.fromkeys((*algorithms, *(published or [otherwise]))))
-
-
-def _fact(fetched: Fetched) -> dict[str, Any]:
-    """A finished download, as the journal keeps it."""
-    return {
-        "bagpath": fetched.placed.bagpath,
-        "published": [str(one) for one in fetched.placed.entry.checksums],
-        "size": fetched.size,
-        "checksums": {one.algorithm: one.value for one in fetched.checksums},
-        "url": fetched.url,
-        "timestamp": fetched.timestamp,
-        "http_status": fetched.http_status,
-    }
-
-
-def _reuse(
-    item: Placed, bag: Path, finished: dict[str, dict[str, Any]], algorithms: tuple[str, ...]
-) -> Fetched | None:
-    """What an earlier run finished, if it is surely this file: upstream's checksum says so."""
-    fact = finished.get(item.bagpath)
-    if fact is None or not any(map(known, item.entry.checksums)):
-        return None
-    try:
-        wanted = _with_published(algorithms, item.entry)
-        checksums = tuple(Checksum(name, str(fact["checksums"][name])) for name in wanted)
-        same = fact["published"] == [str(one) for one in item.entry.checksums]
-        if not same or os.lstat(bag / item.bagpath).st_size != fact["size"]:
-            return None
-        return Fetched(
-            item, fact["size"], checksums, fact["url"], fact["timestamp"], True, fact["http_status"]
-        )
-    except (KeyError, TypeError, OSError):
-        return None
 
 
 def _total(placed: Sequence[Placed]) -> int | None:

@@ -12,9 +12,15 @@ Made = TypeVar("Made")
 
 
 def run(
-    work: Callable[[Item], Made], items: Sequence[Item], jobs: int, stop: Callable[[], None]
+    work: Callable[[Item], Made],
+    items: Sequence[Item],
+    jobs: int,
+    stop: Callable[[], None],
+    useful: Callable[[], int] | None = None,
 ) -> list[Made]:
     """Call ``work`` with every item, ``jobs`` at a time, and return what it made, in order.
+
+    :param useful: how many at a time are of use, as far as is known by now; asked after every item.
 
     The first exception ends the run: ``stop`` is called, so that work under way can notice, and the
     exception is raised once every thread has ended. So it is with Ctrl-C.
@@ -33,19 +39,28 @@ def run(
                 return
             try:
                 made[number] = work(items[number])
+                if len(threads) < most:
+                    widen()
             except BaseException as err:
                 errors.append(err)
                 halted.set()
                 stop()
 
-    threads = [
-        Thread(target=copy_context().run, args=(worker,), name=f"bic-{n}", daemon=True)
-        for n in range(min(jobs, len(items)))
-    ]
+    most = min(jobs, len(items))
+    threads: list[Thread] = []
+
+    def widen() -> None:
+        """Start threads as long as more are of use."""
+        with lock:
+            while len(threads) < most and (useful is None or len(threads) < useful()):
+                name = f"bic-{len(threads)}"
+                run_there = copy_context().run
+                threads.append(Thread(target=run_there, args=(worker,), name=name, daemon=True))
+                threads[-1].start()
+
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        widen()
+        for thread in threads:  # grows while it is gone through
             thread.join()
     except BaseException:
         halted.set()

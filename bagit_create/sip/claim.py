@@ -1,0 +1,132 @@
+"""Whose a staging folder is: its own name says so.
+
+No lock is used, because locks lie on network file systems. A run works in a folder that carries its
+name, ``NAME@HOST.BOOT.PID.START.NUMBER``, and touches it now and then. To go on with what an ended
+run left, a folder is renamed: that is atomic everywhere, and only one run can succeed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import threading
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+HEARTBEAT_S = 15.0
+"""Seconds between two signs of life."""
+SAME_HOST_S = 60
+"""Seconds without one after which a run of this host before its last start is over."""
+OTHER_HOST_S = 600
+"""Seconds without one after which a run of another host is over."""
+
+_OWNER = re.compile(r"(.+)@([0-9a-f]{8})\.([0-9a-f]{4})\.(\d+)\.(\d+)\.(\d+)")
+_held: set[str] = set()
+_lock = threading.Lock()
+_count = 0
+
+
+def own_name(name: str) -> str:
+    """The name of a new folder of this run; :func:`release` it in the end."""
+    global _count
+    host, boot = _here(os.getpid())
+    with _lock:
+        _count += 1
+        made = f"{name}@{host}.{boot}.{os.getpid()}.{_start_of(os.getpid())}.{_count}"
+        _held.add(made)
+    return made
+
+
+def release(name: str) -> None:
+    """The run that holds this name is over."""
+    with _lock:
+        _held.discard(name)
+
+
+def name_of(folder: str) -> str | None:
+    """The name without its owner; None if it has none."""
+    match = _OWNER.fullmatch(folder)
+    return match[1] if match else None
+
+
+def is_abandoned(folder: str, touched: float, clock: float) -> bool:
+    """Whether the run that works there is surely over.
+
+    :param touched: when it gave its last sign of life, by the clock of the file system.
+    :param clock: what that clock says now.
+    """
+    match = _OWNER.fullmatch(folder)
+    if match is None:
+        return False
+    host, boot, pid, start = match[2], match[3], int(match[4]), match[5]
+    here = _here(os.getpid())
+    if (host, boot) == here:
+        if pid == os.getpid() and start == _start_of(pid):
+            with _lock:
+                return folder not in _held
+        return _start_of(pid) != start or not _lives(pid)
+    return clock - touched > (SAME_HOST_S if host == here[0] else OTHER_HOST_S)
+
+
+class Heartbeat:
+    """Touches a folder now and then. ``lost`` says whether another run has taken it over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="bic-heartbeat", daemon=True)
+        self.lost = False
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_S):
+            try:
+                os.utime(self._folder)
+            except FileNotFoundError:
+                self.lost = True
+                return
+            except OSError:  # a network file system may be away for a while
+                continue
+
+    def end(self) -> None:
+        """No more signs of life."""
+        self._ended.set()
+        self._thread.join()
+
+
+@lru_cache(4)
+def _here(pid: int) -> tuple[str, str]:
+    """This host, and this start of it: in a container, what its processes can see."""
+    machine = _text("/etc/machine-id")
+    host = hashlib.sha256(f"{socket.gethostname()} {machine}".encode()).hexdigest()[:8]
+    space = ""
+    with suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")
+    start = f"{_text('/proc/sys/kernel/random/boot_id')} {space}"
+    return host, hashlib.sha256(start.encode()).hexdigest()[:4]
+
+
+def _start_of(pid: int) -> str:
+    """When a process was started, in ticks since the machine was: numbers are used again."""
+    found = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return found[19] if len(found) > 19 else "0"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
