@@ -64,7 +64,7 @@ class Assembly:
         for note in record.notes:
             steps.append(sip.step("note", now(), note))
         self._events.phase("write")
-        name, timestamp = staging.reserve(record.source, record.recid, now())
+        name, timestamp = staging.names.reserve(record.source, record.recid, now())
         if len(str(options.target / name)) > PATH_COLUMN:
             log.warning(f"the package's path is longer than {PATH_COLUMN} characters")
         log.info(f"writing {name}")

@@ -161,7 +161,7 @@ class Job:
             self._log.write_to(staging.log_file)
             assembly = Assembly(options, self._events, self._log, staging, client)
             result = assembly.run(record, placed, placeholders, renamed)
-            staging.discard()
+            staging.discard(made=True)
             return result
         except (BicError, KeyboardInterrupt) as err:
             self._leave(staging, err)

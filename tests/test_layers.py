@@ -78,7 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "console": GROUND,
     "cli": GROUND
     | {"checksums", "config", "console", "credentials", "main", "options", "sandbox"}
-    | {"validation", "version"},
+    | {"sip", "validation", "version"},
     "__main__": {"cli"},
     # the miniature upstreams share no code with what they test
     "sandbox": set(),

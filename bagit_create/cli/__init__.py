@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..version import __version__
+from .clean import clean
 from .demo import demo
 from .group import Bic, refuse_lost_options
 from .options import job_options
@@ -43,5 +44,5 @@ def cli(ctx: click.Context, /, **given: Any) -> int | None:
     return make_package(given)
 
 
-for command in (validate, sources, demo, sandbox):
+for command in (validate, sources, clean, demo, sandbox):
     cli.add_command(command)

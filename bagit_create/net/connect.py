@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,14 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from .http1 import ProtocolError, Reader, Socket, receive
 
 CONNECT_TIMEOUT_S = 15.0
+NEAR_S = 0.002
+"""Seconds in which a near server is reached."""
+NEAR_BUFFER = 256 * 1024
+"""Bytes that the system takes in ahead of us from a near server: 250 MB/s at 2 ms.
+
+Left alone it takes in many megabytes, which are lost, and sent again, when a run is killed. From far
+away that is what makes a connection quick, and nothing is changed.
+"""
 KEPT = 32
 """Idle connections that are kept to one server."""
 Key = tuple[str, str, int, str]
@@ -177,7 +186,10 @@ class Connections:
         return self._secured(sock, host)
 
     def _reach(self, host: str, port: int) -> socket.socket:
+        started = time.monotonic()
         sock = socket.create_connection((host, port), min(CONNECT_TIMEOUT_S, self._timeout))
+        if time.monotonic() - started < NEAR_S:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NEAR_BUFFER)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return sock

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import socket
 import threading
 from contextlib import suppress
@@ -69,6 +70,19 @@ def is_abandoned(folder: str, touched: float, clock: float) -> bool:
                 return folder not in _held
         return _start_of(pid) != start or not _lives(pid)
     return clock - touched > (SAME_HOST_S if host == here[0] else OTHER_HOST_S)
+
+
+def remove(folder: Path) -> bool:
+    """Remove what an ended run left, unless another run was quicker to take it over."""
+    own = folder.with_name(own_name(name_of(folder.name) or folder.name))
+    try:
+        os.rename(folder, own)
+        shutil.rmtree(own)
+    except FileNotFoundError:
+        return False
+    finally:
+        release(own.name)
+    return True
 
 
 class Heartbeat:

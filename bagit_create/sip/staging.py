@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,10 +22,9 @@ from .. import log
 from ..errors import SipError
 from . import claim
 from .disk import cannot_write, sync, sync_folder
+from .names import Names, tidy_names
 
 FOLDER = ".bic-staging"
-STALE_S = 3600
-"""Seconds after which a reserved name belongs to a run that was killed: writing takes less."""
 
 
 class Staging:
@@ -52,7 +50,7 @@ class Staging:
         self.parts = self.root / "parts"
         self.log_file = self.root / "job.log"
         self._journal: TextIO | None = None
-        self._reserved: Path | None = None
+        self.names = Names(self.target / FOLDER, self.target, self.root.name)
         try:
             for folder in (self.bag, self.parts):
                 folder.mkdir(exist_ok=True)
@@ -134,7 +132,7 @@ class Staging:
                 touched = one.stat(follow_symlinks=False).st_mtime
                 if not claim.is_abandoned(one.name, touched, clock):
                     busy = True
-                elif one.is_dir(follow_symlinks=False):
+                elif one.is_dir(follow_symlinks=False) and not _is_empty(one.path):
                     left.append((touched, Path(one.path)))
         return busy, [path for _, path in sorted(left, reverse=True)]
 
@@ -187,30 +185,6 @@ class Staging:
 
     # -- the end ------------------------------------------------------------------------------
 
-    def reserve(self, source: str, recid: str, now: int) -> tuple[str, int]:
-        """Choose the package's name, and the second it carries, for this run alone.
-
-        Two runs in one second get different ones: making the reservation's folder is atomic, and
-        the name is looked for in the target only once it is held.
-
-        :returns: the name ``sip::SOURCE::RECID::TIMESTAMP`` and its timestamp.
-        """
-        while True:
-            name = f"sip::{source}::{recid}::{now}"
-            reservation = self.target / FOLDER / name
-            try:
-                reservation.parent.mkdir(exist_ok=True)
-                reservation.mkdir()
-            except FileExistsError:
-                now += 1
-                continue
-            if os.path.lexists(self.target / name):
-                reservation.rmdir()
-                now += 1
-                continue
-            self._reserved = reservation
-            return name, now
-
     def publish(self, name: str) -> Path:
         """Give the finished bag its final name.
 
@@ -240,8 +214,16 @@ class Staging:
                     here += os.lstat(f"{folder}/{name}").st_size
         return max(0, needed - here)
 
-    def discard(self) -> None:
-        """Remove the staging folder and all that is in it."""
+    def discard(self, made: bool = False) -> None:
+        """Remove the staging folder and all that is in it.
+
+        :param made: the package was made: what other ended runs left of it is of no use any more.
+        """
+        parent, name = self.root.parent, claim.name_of(self.root.name)
+        if made and name:
+            with suppress(OSError):
+                for one in self._others(parent, name, self.root)[1]:
+                    claim.remove(one)
         self._end(remove=True)
         self._tidy(self.root.parent)
 
@@ -259,19 +241,15 @@ class Staging:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        if self._reserved is not None:
-            with suppress(OSError):
-                self._reserved.rmdir()
+        self.names.give_up()
         if remove:
             shutil.rmtree(self.root, ignore_errors=True)
         self._heartbeat.end()
         claim.release(self.root.name)
 
     def _tidy(self, parent: Path) -> None:
-        with suppress(OSError), os.scandir(self.target / FOLDER) as entries:
-            for one in entries:  # names that killed runs reserved and never used
-                if one.name.startswith("sip::") and time.time() - one.stat().st_mtime > STALE_S:
-                    os.rmdir(one.path)
+        with suppress(OSError):
+            tidy_names(self.target / FOLDER)
         for folder in (parent, self.target / FOLDER):
             with suppress(OSError):  # other runs are staged there
                 folder.rmdir()
@@ -281,3 +259,11 @@ class Staging:
         for folder in reversed(self._made):
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _is_empty(folder: str) -> bool:
+    """Whether a run was killed before it began; then the folder is removed."""
+    with suppress(OSError):
+        os.rmdir(folder)
+        return True
+    return False
