@@ -94,7 +94,7 @@ class Assembly:
             log.warning(f"left out: {left_out.name}: {left_out.reason}")
         if len(built.skipped) > NAMED_AT_MOST:
             log.warning(f"left out: {len(built.skipped) - NAMED_AT_MOST} more, named in sip.json")
-        verified = {one.placed.bagpath: one.size for one in fetched if one.downloaded}
+        verified = ((one.placed.bagpath, one.size) for one in fetched if one.downloaded)
         report = validation.validate(staging.bag, verified=verified, jobs=options.jobs)
         faults = [str(one) for one in report.findings if one.level == "error"]
         if faults or report.verdict != ("incomplete" if built.promised else "valid"):

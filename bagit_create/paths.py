@@ -55,7 +55,7 @@ def place(
     return placed, renamed
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def portable(component: str) -> str:
     """One component of a path, made safe everywhere; the same for the same input, never empty."""
     if _PLAIN.fullmatch(component) and component[-1] not in ". " and component[0] != ".":
@@ -101,7 +101,7 @@ def _path_for(name: str) -> str:
     return path if len(path.encode()) <= PATH_BYTES else f"{_digest(folder)}/{portable(last)}"
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def _folder_for(folder: str) -> str:
     return "/".join(portable(one) for one in folder.split("/") if one)
 

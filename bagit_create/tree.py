@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_from_bytes
 
 from . import log
 from .errors import InputError
@@ -142,7 +141,7 @@ class Tree:
         self.files.append(
             FileEntry(
                 name=name,
-                urls=("file://" + quote_from_bytes(os.fsencode(path)),),
+                urls=(),
                 size=facts.st_size,
                 path=os.fsencode(path),
                 folder=self._placed(folder),

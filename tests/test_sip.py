@@ -500,5 +500,5 @@ def test_a_file_that_was_just_read_back_is_not_read_again(bench: Bench) -> None:
     bench.build()
     (bench.bag / "data/content/a").write_bytes(b"alphA")
 
-    assert "valid" == validate(bench.bag, verified={"data/content/a": 5}).verdict
-    assert "invalid" == validate(bench.bag, verified={"data/content/a": 4}).verdict
+    assert "valid" == validate(bench.bag, verified=[("data/content/a", 5)]).verdict
+    assert "invalid" == validate(bench.bag, verified=[("data/content/a", 4)]).verdict

@@ -24,8 +24,8 @@ NEAR_S = 0.002
 NEAR_BUFFER = 256 * 1024
 """Bytes that the system takes in ahead of us from a near server: 250 MB/s at 2 ms.
 
-Left alone it takes in many megabytes, which are lost, and sent again, when a run is killed. From far
-away that is what makes a connection quick, and nothing is changed.
+Left alone it takes in many megabytes, which are lost, and sent again, when a run is killed. For a
+far server nothing is changed: there, that is what makes a connection quick.
 """
 KEPT = 32
 """Idle connections that are kept to one server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote_from_bytes
 
 from .. import log
 from ..model import FileEntry, Placed
@@ -36,9 +37,10 @@ def location(entry: FileEntry, alternate: bool) -> tuple[str, bool]:
     urls = [
         shown
         for url in entry.urls
-        if (entry.path is not None or not url.strip().lower().startswith("file:"))
-        and (shown := public(url))
+        if not url.strip().lower().startswith("file:") and (shown := public(url))
     ]
+    if entry.path is not None and not urls:  # a file of this machine only
+        urls.append("file://" + quote_from_bytes(entry.path))
     if alternate:
         for url in urls:
             if not url.lower().startswith(("http:", "https:")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .findings import Findings
@@ -20,7 +20,7 @@ def compare(
     payload: Mapping[str, int],
     manifests: Sequence[Manifest],
     extra: Expected,
-    verified: Mapping[str, int],
+    verified: Iterable[tuple[str, int]],
     jobs: int,
     found: Findings,
 ) -> None:
@@ -32,13 +32,14 @@ def compare(
     :param jobs: threads for large files.
     """
     expected: Expected = {}
+    here = dict(verified)
     for manifest in manifests:
         for path, (value, line) in manifest.entries.items():
-            if path in payload and verified.get(path) != payload[path]:
+            if path in payload and here.get(path) != payload[path]:
                 entry = ("M03", manifest.algorithm, value, f"{manifest.name}:{line}")
                 expected.setdefault(path, []).append(entry)
     for path, more in extra.items():
-        if path in payload and verified.get(path) != payload[path]:
+        if path in payload and here.get(path) != payload[path]:
             expected.setdefault(path, []).extend(more)
 
     def check(path: str) -> None:

@@ -56,8 +56,20 @@ def _by_normal_form(payload: Iterable[str]) -> dict[str, list[str]]:
 
 def clashes(payload: Iterable[str], found: Findings) -> None:
     """Names that become one on a disk without case or with another normal form."""
+    # Hashes first: a second spelling of every name would take as much memory as the names.
+    hashes: set[int] = set()
+    twice: set[int] = set()
+    for path in payload:
+        number = hash(_folded(path))
+        (twice if number in hashes else hashes).add(number)
+    if not twice:
+        return
     seen: dict[str, str] = {}
     for path in payload:
-        key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
-        if (other := seen.setdefault(key, path)) != path:
+        key = _folded(path)
+        if hash(key) in twice and (other := seen.setdefault(key, path)) != path:
             found.warning("N08", path, f"becomes the same name as {other}")
+
+
+def _folded(path: str) -> str:
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()

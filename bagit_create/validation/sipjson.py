@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from ..checksums import HEX_LENGTH
 from . import siphead
 from .content import Expected
 from .findings import Findings
+from .jsonstream import Stream
 from .siphead import SIP_JSON, at, kind
 
 MAX_BYTES = 1 << 30
@@ -21,9 +22,7 @@ MAX_BYTES = 1 << 30
 _CREDENTIAL = re.compile(r"://[^/]*@|[?&](?:access_token|token|apikey|X-Amz-Signature)=")
 
 
-# Of an entry only this is looked at; the rest need not stay in memory, 100,000 times over.
-_JUDGED_OF_ORIGIN = ("filename", "url", "missing", "checksum")
-_JUDGED = ("origin", "bagpath", "downloaded", "size", "checksum", "metadata")
+NAMED_AT_MOST = 20
 
 
 @dataclass(frozen=True)
@@ -40,38 +39,59 @@ class Bag:
 
 
 def check(bag: Bag, found: Findings) -> Expected:
-    """Judge the SIP; the ids are C01 to C54 of the catalogue.
+    """Judge the SIP; the ids are C01 to C56 of the catalogue.
 
     :returns: digests that no manifest has: the files are still to be compared with them.
     """
-    extra: Expected = {}
     _check_bag(bag, found)
     if SIP_JSON not in bag.payload:
         found.error("C01", SIP_JSON, "missing; a CERN SIP needs it (a plain BagIt bag?)")
-        return extra
-    document = _read(bag, found)
+        return {}
+    entries = _Entries(bag, found)
+    document = _read(bag, entries, found)
     if document is None:
-        return extra
+        return entries.extra
     light = siphead.check(document, bag.path.name, found)
-    entries = document.get("contentFiles")
-    if not isinstance(entries, list):
-        found.error("C14", f"{SIP_JSON} /contentFiles", f"expected an array, found {kind(entries)}")
-        return extra
-    seen: dict[str, int] = {}
-    for number, entry in enumerate(entries):
-        _check_entry(number, entry, bag, seen, extra, found)
-    for path in sorted(bag.payload.keys() - seen.keys()):
+    listed = document.get("contentFiles")
+    if not isinstance(listed, list):
+        found.error("C14", f"{SIP_JSON} /contentFiles", f"expected an array, found {kind(listed)}")
+        return entries.extra
+    for path in sorted(bag.payload.keys() - entries.seen.keys()):
         level = found.error if path.startswith("data/content/") else found.warning
         level("C22", path, "not listed in sip.json")
-    if light is True and not bag.fetch and _missing(entries, bag):
+    if light is True and not bag.fetch and entries.absent:
         found.error("C44", "fetch.txt", "sip.json says light bag, fetch.txt is missing")
-    if light is True and not _missing(entries, bag):
+    if light is True and not entries.absent:
         found.information("C45", SIP_JSON, "light bag, complete")
     if light is False and (bag.fetch.keys() - bag.payload.keys()):
         found.warning("C46", "fetch.txt", "files are to be fetched although sip.json says full bag")
-    if not any(at(one, "metadata") is True for one in entries):
+    if not entries.metadata:
         found.warning("C31", SIP_JSON, "no upstream metadata file is marked")
-    return extra
+    return entries.extra
+
+
+class _Entries:
+    """The entries of contentFiles, judged as they are read: of 100,000 one is in memory."""
+
+    def __init__(self, bag: Bag, found: Findings) -> None:
+        self._bag = bag
+        self._found = found
+        self._number = 0
+        self.seen: dict[str, int] = {}
+        self.extra: Expected = {}
+        self.absent = False
+        """Whether a file is neither here nor downloaded."""
+        self.metadata = False
+        """Whether one is marked as upstream's metadata."""
+
+    def judge(self, entry: Any) -> None:
+        """Judge the next entry."""
+        _check_entry(self._number, entry, self._bag, self.seen, self.extra, self._found)
+        self._number += 1
+        path = at(entry, "bagpath")
+        if at(entry, "downloaded") is False and isinstance(path, str):
+            self.absent = self.absent or path not in self._bag.payload
+        self.metadata = self.metadata or at(entry, "metadata") is True
 
 
 def _check_bag(bag: Bag, found: Findings) -> None:
@@ -92,33 +112,32 @@ def _check_bag(bag: Bag, found: Findings) -> None:
             found.warning("C43", f"manifest-md5.txt:{line}", f'the platform misreads "{path}"')
 
 
-def _read(bag: Bag, found: Findings) -> dict[str, Any] | None:
+def _read(bag: Bag, entries: _Entries, found: Findings) -> dict[str, Any] | None:
+    """The document without its contentFiles, which are judged on the way."""
     repeated: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            counts = Counter(name for name, _ in pairs)
-            repeated.extend(sorted(name for name, count in counts.items() if count > 1))
-        if "bagpath" in made:
-            return {name: made[name] for name in _JUDGED if name in made}
-        if "filename" in made:
-            return {name: made[name] for name in _JUDGED_OF_ORIGIN if name in made}
+            note([name for name, _ in pairs])
         return made
 
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not JSON")
+    def note(names: list[str]) -> None:
+        if len(repeated) < NAMED_AT_MOST:
+            counts = Counter(names)
+            repeated.extend(sorted(name for name, count in counts.items() if count > 1))
 
     if bag.payload[SIP_JSON] > MAX_BYTES:
         found.error("C02", SIP_JSON, f"larger than {MAX_BYTES} bytes; refusing to read")
         return None
     try:
-        text = (bag.path / SIP_JSON).read_bytes().decode("utf-8")
-        document = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+        with open(bag.path / SIP_JSON, "rb") as file:
+            document, keys = Stream(file, once).object("contentFiles", entries.judge)
     except (ValueError, RecursionError) as err:
         found.error("C02", SIP_JSON, f"not valid JSON: {type(err).__name__}: {str(err)[:200]}")
         return None
-    for name in repeated[:20]:
+    note(keys)
+    for name in repeated[:NAMED_AT_MOST]:
         found.warning("C03", SIP_JSON, f'key "{name}" twice in one object')
     if not isinstance(document, dict):
         found.error("C04", SIP_JSON, f"expected an object, found {kind(document)}")
@@ -145,7 +164,7 @@ def _check_entry(
         return
     if path in seen:
         found.error("C17", f"{where}/bagpath", f'"{path}" already used by entry {seen[path]}')
-    seen[path] = number
+    seen[sys.intern(path)] = number
     here = path in bag.payload
     if downloaded and not here:
         found.error("C18", path, "sip.json says downloaded, the file is missing")
@@ -233,14 +252,6 @@ def _check_published(
 
 def _texts(value: Any) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def _missing(entries: list[Any], bag: Bag) -> bool:
-    return any(
-        at(one, "downloaded") is False and one["bagpath"] not in bag.payload
-        for one in entries
-        if isinstance(at(one, "bagpath"), str)
-    )
 
 
 def _urls(value: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,7 +197,7 @@ def manifest(bag: Path, name: str, algorithm: str, told: Declaration, found: Fin
                 level = found.error if told.strict else found.warning
                 level("M08", where, f"{checked} already listed on line {line}")
             continue
-        made.entries[checked] = (digest, number)
+        made.entries[sys.intern(checked)] = (digest, number)
     return made
 
 

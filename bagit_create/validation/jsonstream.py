@@ -1,0 +1,127 @@
+"""A JSON object read piece by piece, so that its one long array need not fit into memory."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+PIECE = 1 << 20
+"""Bytes read at a time, and twice as many whenever a value does not end within them."""
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class Stream:
+    """Reads one document (RFC 8259).
+
+    :param pairs: makes the value of each object from its pairs.
+    """
+
+    def __init__(
+        self, file: BinaryIO, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]
+    ) -> None:
+        self._file = file
+        self._text = ""
+        self._at = 0
+        self._ended = False
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=_refuse)
+
+    def object(self, array: str, item: Callable[[Any], None]) -> tuple[Any, list[str]]:
+        """Read the document.
+
+        :param array: the key of the array whose values go to ``item``, one by one; its own value
+            is an empty list then.
+        :returns: the document, and the keys of its object in their order, each time they come.
+        :raises ValueError: if it is no JSON.
+        :raises RecursionError: if it is nested too deeply.
+        """
+        made: dict[str, Any] = {}
+        keys: list[str] = []
+        if self._peek() != "{":
+            value = self._value()
+            self._end()
+            return value, keys
+        self._skip()
+        while self._peek() != "}":
+            if keys:
+                self._expect(",")
+            key = self._value()
+            if not isinstance(key, str):
+                raise ValueError(f"a key is no text: {str(key)[:40]}")
+            keys.append(key)
+            self._expect(":")
+            if key == array and self._peek() == "[":
+                self._items(item)
+                made[key] = []
+            else:
+                made[key] = self._value()
+        self._skip()
+        self._end()
+        return made, keys
+
+    def _items(self, item: Callable[[Any], None]) -> None:
+        self._skip()
+        first = True
+        while self._peek() != "]":
+            if not first:
+                self._expect(",")
+            first = False
+            item(self._value())
+        self._skip()
+
+    def _value(self) -> Any:
+        """The next value; more is read until it is whole, and something comes behind it."""
+        self._peek()
+        size = PIECE
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except ValueError:
+                if not self._more(size):
+                    raise
+            else:
+                if end < len(self._text) or not self._more(size):  # "12" may go on as "123"
+                    self._at = end
+                    return value
+            size *= 2
+
+    def _peek(self) -> str:
+        """The next character that is no space; ``""`` at the end."""
+        while True:
+            match = _SPACE.match(self._text, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more(PIECE):
+                return ""
+
+    def _expect(self, character: str) -> None:
+        if (found := self._peek()) != character:
+            raise ValueError(f"{character!r} was due, found {found!r}")
+        self._skip()
+        if self._peek() in ("}", "]"):
+            raise ValueError(f"nothing behind {character!r}")
+
+    def _skip(self) -> None:
+        self._at += 1
+
+    def _end(self) -> None:
+        if found := self._peek():
+            raise ValueError(f"{found!r} behind the document's end")
+
+    def _more(self, size: int) -> bool:
+        """Read on; what was used is forgotten. False at the end."""
+        if self._ended:
+            return False
+        raw = self._file.read(size)
+        self._ended = not raw
+        self._text = self._text[self._at :] + self._utf8.decode(raw, final=not raw)
+        self._at = 0
+        return bool(raw)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
