@@ -1,0 +1,225 @@
+"""HTTP/1.1 to the letter: what servers send, what they should not send, and what becomes of it."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import Asked, Scripted, cut, serving, whole
+
+from bagit_create.main import process
+
+CONTENT = b"0123456789" * 30_000
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    """A record with one file, ``f.bin``."""
+    with serving() as one:
+        one.record({"f.bin": CONTENT})
+        one.file("f.bin", lambda _: whole(CONTENT))
+        yield one
+
+
+@pytest.fixture
+def run(server: Scripted, tmp_path: Path) -> Run:
+    """Package the record."""
+    config = server.config(tmp_path)
+
+    def call(**more: Any) -> dict[str, Any]:
+        settings = {"retries": 1, "timeout": 5, "jobs": 1, **more}
+        return process("r", "scripted", target=tmp_path / "out", config=config, **settings)
+
+    return call
+
+
+def is_there(result: dict[str, Any]) -> bool:
+    return (
+        0 == result["status"]
+        and CONTENT == (Path(result["path"]) / "data/content/f.bin").read_bytes()
+    )
+
+
+def chunks(body: bytes, size: int, extension: bytes = b"", trailer: bytes = b"") -> bytes:
+    """The body in chunks (RFC 9112 section 7.1)."""
+    pieces = [body[n : n + size] for n in range(0, len(body), size)]
+    made = b"".join(b"%x%s\r\n%s\r\n" % (len(one), extension, one) for one in pieces)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + made + b"0\r\n" + trailer
+
+
+GOOD: dict[str, bytes] = {
+    "a length": whole(CONTENT),
+    "no length, the connection's end": b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT,
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 300000\r\n\r\n" + CONTENT,
+    "no reason": b"HTTP/1.1 200\r\nContent-Length: 300000\r\n\r\n" + CONTENT,
+    "line feeds only": b"HTTP/1.1 200 OK\nContent-Length: 300000\n\n" + CONTENT,
+    "a length twice": b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n"
+    b"content-length: 300000\r\n\r\n" + CONTENT,
+    "a folded field": b"HTTP/1.1 200 OK\r\nX-A: b\r\n  c\r\nContent-Length: 300000\r\n\r\n"
+    + CONTENT,
+    "a field that is not ASCII": b"HTTP/1.1 200 OK\r\nX-A: \xe4\xff\r\n\r\n" + CONTENT,
+    "interim answers": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    + whole(CONTENT),
+    "chunks": chunks(CONTENT, 70_001) + b"\r\n",
+    "small chunks": chunks(CONTENT, 97) + b"\r\n",
+    "chunks with extensions": chunks(CONTENT, 200_000, b";a=b") + b"\r\n",
+    "chunks with trailers": chunks(CONTENT, 200_000, trailer=b"X-Sum: 1\r\nX-B: 2\r\n") + b"\r\n",
+    "a chunk larger than any buffer": chunks(CONTENT, 300_000) + b"\r\n",
+    "gzip": whole(gzip.compress(CONTENT), Content_Encoding="gzip"),
+    "gzip of two members": whole(
+        gzip.compress(CONTENT[:7]) + gzip.compress(CONTENT[7:]), Content_Encoding="gzip"
+    ),
+    "deflate": whole(zlib.compress(CONTENT), Content_Encoding="deflate"),
+    "deflate without a header": whole(zlib.compress(CONTENT)[2:-4], Content_Encoding="deflate"),
+}
+
+
+@pytest.mark.parametrize("answer", GOOD.values(), ids=GOOD)
+def test_the_file_arrives_whatever_its_body_looks_like(
+    answer: bytes, server: Scripted, run: Run
+) -> None:
+    """With every byte."""
+    server.file("f.bin", lambda _: answer)
+
+    assert is_there(run())
+
+
+def test_an_answer_in_single_bytes_is_read(server: Scripted, run: Run) -> None:
+    """However the network cuts it."""
+    body = b"0123456789"
+    server.record({"f.bin": body})
+    bytes_of = chunks(body, 3) + b"\r\n"
+    server.file("f.bin", lambda _: (bytes([one]) for one in bytes_of))
+
+    assert 0 == run()["status"]
+
+
+BAD: dict[str, bytes] = {
+    "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "HTTP/2": b"HTTP/2 200\r\n\r\n",
+    "a status of two digits": b"HTTP/1.1 20 OK\r\n\r\n",
+    "a field without a colon": b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n" + CONTENT,
+    "a field with a space in its name": b"HTTP/1.1 200 OK\r\nContent Length: 3\r\n\r\n" + CONTENT,
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 300000\r\n\r\n"
+    + CONTENT,
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + CONTENT,
+    "a length in words": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n" + CONTENT,
+    "an unknown transfer coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n" + CONTENT,
+    "a chunk without a size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    "a chunk longer than it says": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\n1234567\r\n0\r\n\r\n",
+    "chunks without an end": chunks(CONTENT, 100_000)[:-3],
+    "a header without an end": b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 20_000,
+    "interim answers without an end": b"HTTP/1.1 100 Continue\r\n\r\n" * 100,
+    "trailers without an end": chunks(CONTENT, 300_000, trailer=b"X: y\r\n" * 1000),
+    "half a gzip": whole(gzip.compress(CONTENT)[:-10], Content_Encoding="gzip"),
+    "no gzip": whole(CONTENT, Content_Encoding="gzip"),
+    "a coding nobody asked for": whole(CONTENT, Content_Encoding="br"),
+    "nothing": b"",
+    "half a header": b"HTTP/1.1 200 OK\r\nContent-Le",
+}
+
+
+@pytest.mark.parametrize("answer", BAD.values(), ids=BAD)
+def test_what_is_no_answer_is_no_file(
+    answer: bytes, server: Scripted, run: Run, tmp_path: Path
+) -> None:
+    """Tried again, and then 7 or 8; nothing is left but what the next run can use."""
+    server.file("f.bin", lambda _: answer)
+
+    result = run()
+
+    assert result["exit_code"] in (7, 8)
+    assert not list((tmp_path / "out").glob("sip::*"))
+    assert 2 == server.paths().count("/api/records/r/files/f.bin/content")
+
+
+def test_what_breaks_once_is_mended(server: Scripted, run: Run) -> None:
+    """By trying again."""
+    answers = [cut(whole(CONTENT), 1000), whole(CONTENT)]
+    server.file("f.bin", lambda _: answers.pop(0))
+
+    assert is_there(run())
+
+
+def test_connections_are_used_again(server: Scripted, run: Run) -> None:
+    """One for the whole record."""
+    server.keep = True
+
+    assert is_there(run())
+    assert 1 == server.connections
+
+
+def test_a_connection_that_was_closed_meanwhile_is_replaced(server: Scripted, run: Run) -> None:
+    """At once, without counting as a failure."""
+    server.answers["/api/records/r/files"], listing = (
+        lambda asked: None if server.connections < 2 else listing(asked),
+        server.answers["/api/records/r/files"],
+    )
+    server.keep = True
+
+    assert is_there(run(retries=0))
+
+
+def test_a_gzip_bomb_is_not_unfolded_in_memory(server: Scripted, run: Run) -> None:
+    """Where metadata was due, it ends at a limit: 4."""
+    import resource
+
+    bomb = gzip.compress(bytes(1 << 20)) * 700
+    server.answers["/api/records/r"] = lambda _: whole(bomb, Content_Encoding="gzip")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    assert 4 == run()["exit_code"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_500_000
+
+
+def test_a_drip_is_not_waited_for_for_ever(
+    server: Scripted, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then is no sign of life."""
+    from time import sleep
+
+    def drip(_: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
+        for _number in range(400):
+            sleep(0.02)
+            yield b"0"
+
+    server.file("f.bin", drip)
+
+    result = run(retries=0, timeout=0.1)
+
+    assert 8 == result["exit_code"]
+    assert "bytes came in" in result["where"]
+
+
+def test_an_interrupt_ends_a_silent_connection(server: Scripted, tmp_path: Path) -> None:
+    """Not only at the next byte: nobody wants to wait a minute for the prompt."""
+    import signal
+    import subprocess
+    import sys
+    from time import monotonic, sleep
+
+    def silent(_: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n0"
+        sleep(30)
+
+    server.file("f.bin", silent)
+    command = [sys.executable, "-m", "bagit_create", "-q", "-s", "scripted", "--recid", "r"]
+    command += ["--config", str(server.config(tmp_path)), "-t", str(tmp_path / "out")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while "/api/records/r/files/f.bin/content" not in server.paths():
+        assert child.poll() is None
+        sleep(0.01)
+    sleep(0.2)
+    started = monotonic()
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=20)
+
+    assert 130 == child.returncode
+    assert monotonic() - started < 10
