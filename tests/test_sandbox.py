@@ -857,13 +857,3 @@ def test_an_unknown_kind_of_fault_is_refused() -> None:
     """A misspelt fault would otherwise test nothing."""
     with pytest.raises(ValueError, match="stal"):
         Fault("stal")
-
-
-def test_a_raw_fault_says_what_it_is_told(sandbox: Sandbox, zenodo: Any) -> None:
-    """Made of the right answer, and nothing is added."""
-    said = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-    sandbox.fault("/api", Fault("raw", speak=lambda reply: said % 2 + b"%d" % (reply.length > 9)))
-
-    with pytest.raises(http.client.IncompleteRead) as caught:
-        zenodo(OPEN)
-    assert b"1" == caught.value.partial
