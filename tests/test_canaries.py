@@ -186,7 +186,7 @@ class Bench:
         (self.home / "tmp").mkdir(parents=True)
         self.home_facts = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp")}
 
-    def spoil(self, source: str, run: str, elsewhere: str) -> None:
+    def spoil(self, source: str, run: str, elsewhere: str, query: str = "") -> None:
         """Let the server fail, echoing what it was sent; let a file be on another host."""
         facts = FACTS[source]
         metadata = facts.metadata.replace("$", r"(\?|$)")  # a share link adds to it
@@ -203,7 +203,7 @@ class Bench:
             moved = Content(b"".join(reply.blocks()))
             self.sandbox.app("cds").storage.publish("/public/moved", moved)
             port = self.sandbox.storage_url.rpartition(":")[2]
-            other = Fault("redirect", location=f"http://{elsewhere}:{port}/public/moved")
+            other = Fault("redirect", location=f"http://{elsewhere}:{port}/public/moved{query}")
             self.sandbox.fault(facts.file, other, source=source)
 
     def call(self, given: Given, *more: str) -> tuple[int, str]:
@@ -283,6 +283,36 @@ def test_a_share_link_arrives_as_it_was_given(source: str, bench: Bench) -> None
 
     asked = [parse_qs(urlsplit(one.path).query) for one in bench.sandbox.seen]
     assert asked and all([CANARY] == one["token"] for one in asked)
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds", "cod", "cds-videos", "codimd"])
+def test_a_server_that_gives_it_away_is_told_without_it(
+    source: str, bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It puts what it was sent into the address of a file; the log names addresses."""
+    bench.spoil(source, "full", "127.0.0.1", f"?who={CANARY}")
+    given = Way(source, variable(source)).give(bench.keys, bench.config)
+
+    code, told = bench.call(given)
+
+    assert 0 == code, told
+    assert "/public/moved" in told
+    assert_unseen("the terminal", told)
+    assert_unseen("the log", caplog.text)
+    assert_unseen("the target", everything(bench.out))
+
+
+def test_what_git_says_is_told_without_it(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Git repeats what the server says to people."""
+    page = f"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\n\nnot {CANARY}\n".encode()
+    bench.sandbox.fault("/info/refs", Fault("raw", speak=lambda _: page), source="gitlab")
+
+    code, told = bench.call(Way("gitlab", "$GITLAB_KEY").give(bench.keys, bench.config))
+
+    assert 8 == code, told
+    assert "remote: not " in told
+    assert_unseen("the terminal", told)
+    assert_unseen("the log", caplog.text)
 
 
 @pytest.mark.xfail(strict=True, reason="what is told after the run knows no token of a variable")
