@@ -389,14 +389,13 @@ FAULTS: dict[str, tuple[Fault, End]] = {
             Fault("status", status=status, retry_after=text),
             end,
         )
-        for status in (429, 503)
-        for when, text, end in (
-            ("at once", "0", UNREACHABLE),
-            ("long ago", formatdate(0, usegmt=True), UNREACHABLE),
-            ("soon", "soon", UNREACHABLE),
-            ("in an hour", "3600", PUT_OFF),
-            ("tomorrow", formatdate(time.time() + 86_400, usegmt=True), PUT_OFF),
-            ("in an aeon", "9" * 30, PUT_OFF),
+        for status, when, text, end in (
+            (429, "at once", "0", UNREACHABLE),
+            (503, "long ago", formatdate(0, usegmt=True), UNREACHABLE),
+            (429, "soon", "soon", UNREACHABLE),
+            (503, "in an hour", "3600", PUT_OFF),
+            (429, "tomorrow", formatdate(time.time() + 86_400, usegmt=True), PUT_OFF),
+            (429, "in an aeon", "9" * 30, PUT_OFF),
         )
     },
 }
