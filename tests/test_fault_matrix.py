@@ -211,7 +211,7 @@ def test_a_run_never_lies(case: Case, upstreams: Sandbox, config: Path, tmp_path
         config=config,
         retries=0 if is_silent and not case.once else 1,
         max_wait=9,
-        timeout=0.2 if is_silent else 3,
+        timeout=(0.5 if case.once else 0.2) if is_silent else 3,
         jobs=2,
     )
     upstreams.clear()
