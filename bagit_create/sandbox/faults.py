@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 KINDS = frozenset(
     "status reset cut stall slow-first-byte wrong-bytes longer redirect html json-shape not-json"
-    " empty gzip firewall endless".split()
+    " empty gzip firewall endless raw".split()
 )
 
 
@@ -23,7 +25,9 @@ class Fault:
     ``redirect`` (302 to ``location``), ``html`` (200 and a web page, or ``body``), ``json-shape``
     (JSON without the expected fields), ``not-json`` (garbage that claims to be JSON), ``empty``,
     ``gzip`` (compressed though nobody asked), ``firewall`` (403 and a page labelled as data),
-    ``endless`` (a body without end).
+    ``endless`` (a body without end), ``raw`` (the bytes that ``speak`` makes of the right answer,
+    with status line and headers; then silence for ``seconds``, and what ``ends`` says: ``close``,
+    ``reset``, or ``keep`` for a connection that stays).
     """
 
     kind: str
@@ -33,10 +37,14 @@ class Fault:
     location: str = ""
     retry_after: str | None = None
     body: bytes | None = None
+    speak: Callable[[Any], bytes] | None = None
+    ends: str = "close"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault of kind {self.kind!r}")
+        if (self.kind == "raw") != (self.speak is not None):
+            raise ValueError("raw, and nothing else, needs to be told what to say")
 
 
 @dataclass

@@ -188,6 +188,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._break(fault, reply)
         elif fault.kind == "endless":
             self._endless(reply)
+        elif fault.speak is not None:
+            self._raw(fault, fault.speak(reply))
         else:
             self._send(_changed(fault, reply))
 
@@ -233,6 +235,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.upstream.ended.wait(fault.seconds)
         elif fault.kind == "reset":
             time.sleep(0.02)  # what was sent shall arrive before the reset overtakes it
+            self._reset()
+
+    def _raw(self, fault: Fault, said: bytes) -> None:
+        """Say it, and end as the fault says."""
+        self.close_connection = fault.ends != "keep"
+        self.wfile.write(said)
+        self.wfile.flush()
+        if fault.seconds:
+            self.upstream.ended.wait(fault.seconds)
+        if fault.ends == "reset":
+            time.sleep(0.02)  # what was said shall arrive before the reset overtakes it
             self._reset()
 
     def _reset(self) -> None:
