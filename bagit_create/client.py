@@ -39,6 +39,8 @@ MAX_REDIRECTS = 10
 BASE_WAIT_S = 0.5
 LONGEST_BACKOFF_S = 60.0
 KEPT_WAITS = 8
+HARMLESS = ("Accept", "Range", "If-Range", "Content-Type")
+"""Fields that may follow a redirect to another server."""
 
 
 class Client:
@@ -250,6 +252,8 @@ class Client:
             response.close()
             following = address(location, what, target)
             check_redirect(target, following, what, self._own_hosts, self.access_hint())
+            if origin(following) != origin(target):  # what else is sent may be a credential
+                headers = {name: text for name, text in headers.items() if name in HARMLESS}
             target = following
         raise UpstreamError(
             f"{what} was redirected more than {MAX_REDIRECTS} times.", where=without_secrets(url)

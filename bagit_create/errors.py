@@ -17,7 +17,7 @@ BicError                    1   base; a bug if raised as itself
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 # CERN's platform looks for these digits anywhere in ``errormsg`` to decide on a retry.
 _PARSED_BY_CALLERS = ("408", "429", "502", "503", "504")
@@ -61,6 +61,11 @@ class BicError(Exception):
         if self.hint:
             lines.append(f"  try: {self.hint}")
         return "\n".join(lines)
+
+    def redact(self, redacted: Callable[[str], str]) -> None:
+        """Have the job's secrets taken out of all that is told."""
+        self.message, self.where, self.hint = map(redacted, (self.message, self.where, self.hint))
+        self.args = (self.message,)
 
     def headline(self) -> str:
         """The status, if any, and the message: ``HTTP 404: No such record…``."""

@@ -27,7 +27,11 @@ def run(
         command continues, where that is of use.
     """
     with log.job(loglevel) as own:
-        return Job(options, events, own).run()
+        try:
+            return Job(options, events, own).run()
+        except BicError as err:
+            err.redact(own.redact)  # upstream's own words may repeat what it was sent
+            raise
 
 
 def process(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from .log import redact
 
@@ -50,4 +50,4 @@ def without_secrets(url: str) -> str:
 
 def with_parameter(url: str, name: str, value: str) -> str:
     """The address with one more query parameter."""
-    return f"{url}{'&' if '?' in url else '?'}{name}={value}"
+    return f"{url}{'&' if '?' in url else '?'}{name}={quote(value, safe='')}"

@@ -29,7 +29,7 @@ class Facts:
     ``files`` are the package's files, and where the sandbox has each or its bytes; ``made`` are
     those that nobody published, ``name`` is the metadata. ``document`` is where JSON is due, if
     not there. ``optional``: the package does without a file that is withheld. ``blind``: nothing
-    announces the file's size or checksum. ``again``: a file that is wrong is fetched once more.
+    announces the file's size or checksum.
     """
 
     recid: str
@@ -42,7 +42,6 @@ class Facts:
     made: frozenset[str] = frozenset()
     optional: bool = False
     blind: bool = False
-    again: bool = True
 
 
 def below(place: str, *names: str, tail: str = "") -> Files:
@@ -116,7 +115,6 @@ FACTS = {
         },
         file_host="storage",
         made=frozenset({"repository.bundle", "wiki.bundle", "lfs-objects.tar"}),
-        again=False,
     ),
     "codimd": Facts(
         NOTE,

@@ -108,7 +108,6 @@ def test_a_credential_shows_itself_nowhere(
 
 
 @pytest.mark.parametrize("source", ["zenodo", "cds-rdm"])
-@pytest.mark.xfail(strict=True, reason="the value of a share link is sent without its escapes")
 def test_a_share_link_arrives_as_it_was_given(source: str, bench: Bench) -> None:
     """A plus sign in it would be a blank otherwise."""
     bench.call(Way(source, "token=").give(bench.keys, bench.config), "--light")
@@ -147,7 +146,6 @@ def test_what_git_says_is_told_without_it(bench: Bench, caplog: pytest.LogCaptur
     assert_unseen("the log", caplog.text)
 
 
-@pytest.mark.xfail(strict=True, reason="what is told after the run knows no token of a variable")
 @pytest.mark.parametrize("form", [[], ["--json"]])
 @pytest.mark.parametrize("source", ["zenodo", "cds-rdm"])
 def test_a_tombstone_with_the_canary_is_told_without_it(

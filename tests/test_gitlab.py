@@ -116,11 +116,11 @@ def test_lfs_gets_the_token_as_git_does(harvest: Harvest, sandbox: Sandbox) -> N
     assert there and not any("authorization" in one.headers for one in there)
 
 
-def test_a_wrong_file_from_lfs_is_8(harvest: Harvest, sandbox: Sandbox) -> None:
+def test_a_wrong_file_from_lfs_is_9(harvest: Harvest, sandbox: Sandbox) -> None:
     """Its pointer has a sha256 and a size."""
     sandbox.fault("/bucket/", Fault("wrong-bytes"), source="storage")
 
-    assert 8 == harvest(7, "gitlab")["exit_code"]
+    assert 9 == harvest(7, "gitlab")["exit_code"]
 
 
 @pytest.mark.parametrize("times", [1, None])

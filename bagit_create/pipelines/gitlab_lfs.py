@@ -19,6 +19,7 @@ from ..bodies import BrokenBody
 from ..client import Client
 from ..errors import (
     AccessDenied,
+    ChecksumMismatch,
     Interrupted,
     RecordNotFound,
     TransferError,
@@ -137,9 +138,8 @@ def fetch(
     :param header: what the server wants to be sent along.
     :raises TransferError: withheld, if it is refused or not there; else if it is another one.
     """
-    for attempt in range(client.retries + 1):
-        if attempt:
-            client.wait_before_retry(attempt, "a file from LFS broke off")
+    breaks, wrong = 0, False
+    while breaks <= client.retries:
         found, received = hashlib.sha256(), 0
         try:
             with client.open(address, header) as stream, held.open("wb") as file:
@@ -152,6 +152,8 @@ def fetch(
                     found.update(block)
                     file.write(block)
         except BrokenBody:
+            breaks += 1
+            client.wait_before_retry(breaks, "a file from LFS broke off")
             continue
         except (AccessDenied, RecordNotFound) as err:
             raise _withheld(
@@ -159,7 +161,11 @@ def fetch(
             ) from err
         if received == size and found.hexdigest() == digest:
             return
-        raise TransferError(
+        if not wrong:  # once more, as any other file
+            wrong = True
+            continue
+        kind = ChecksumMismatch if received == size else TransferError
+        raise kind(
             "A file from LFS is not the one that its pointer names.",
             where=f"{without_secrets(address)}: expected {size} bytes, sha256 {digest}",
         )

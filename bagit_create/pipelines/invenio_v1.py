@@ -121,6 +121,8 @@ class InvenioV1:
                 where=where,
                 hint=self._client.access_hint(),
             )
+        if parts.scheme not in ("http", "https"):
+            raise UpstreamError(f"{WHAT} was redirected to an unsafe address.", where=where)
         if parts.netloc.lower() not in self._hosts or parts.scheme not in ("http", "https"):
             raise RecordNotFound(
                 f"{WHAT} was redirected: no such record here, it moved to another site."

@@ -16,7 +16,7 @@ from .. import checksums, log
 from ..answers import Answer
 from ..client import Client
 from ..config import Instance, as_doi
-from ..errors import AccessDenied, RecordNotFound
+from ..errors import AccessDenied, RecordNotFound, UpstreamError
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from .base import expect, only_one, plain_text, reading
@@ -87,7 +87,10 @@ class InvenioRDM:
 
     def _deleted(self, answer: Answer) -> RecordNotFound:
         """The error for a deleted record, with what its tombstone tells."""
-        body = answer.json("Metadata request")
+        try:
+            body = answer.json("Metadata request")
+        except UpstreamError:  # a page for people says no less
+            body = None
         tombstone = body.get("tombstone") if isinstance(body, dict) else None
         told: list[str] = []
         if isinstance(tombstone, dict):

@@ -40,8 +40,7 @@ class Names:
             reservation = self._place / name
             try:
                 reservation.parent.mkdir(exist_ok=True)
-                reservation.mkdir()
-                (reservation / self._owner).mkdir()  # whose it is
+                _reserve(reservation, self._owner)
             except FileExistsError:
                 now += 1
                 continue
@@ -55,8 +54,7 @@ class Names:
         """Leave the name to others; the package has it, or never will."""
         if self._reserved is not None:
             with suppress(OSError):
-                (self._reserved / self._owner).rmdir()
-                self._reserved.rmdir()
+                _free(self._reserved)
             self._reserved = None
 
 
@@ -67,10 +65,26 @@ def tidy_names(place: Path) -> None:
         with suppress(OSError):
             if not one.name.startswith("sip::"):
                 continue
-            age = clock - one.stat(follow_symlinks=False).st_mtime
-            owners = os.listdir(one.path)
-            for owner in owners:
-                if age > STALE_S or claim.is_abandoned(owner, clock, clock):
-                    os.rmdir(f"{one.path}/{owner}")
-            if owners or age > STALE_S:
-                os.rmdir(one.path)  # not while an owner is left
+            stale = clock - one.stat(follow_symlinks=False).st_mtime > STALE_S
+            if stale or one.is_symlink() and claim.is_abandoned(os.readlink(one), clock, clock):
+                _free(Path(one.path))
+
+
+def _reserve(reservation: Path, owner: str) -> None:
+    """Take a name and say whose it is, in one step that only one run can do.
+
+    That is a link which leads nowhere but tells the owner; where there are no links, a folder.
+    """
+    try:
+        os.symlink(owner, reservation)
+    except FileExistsError:
+        raise
+    except OSError:
+        reservation.mkdir()
+
+
+def _free(reservation: Path) -> None:
+    if reservation.is_symlink():
+        reservation.unlink()
+    else:
+        reservation.rmdir()
