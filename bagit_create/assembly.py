@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from . import log, provenance, sip, transfer, validation
 from .checksums import fastest, known
 from .client import Client
-from .errors import InvalidSip
+from .errors import InvalidSip, UpstreamError
 from .log import now
 from .model import Events, Fetched, Missing, Placed, Record, Result
 from .options import JobOptions
@@ -90,6 +91,7 @@ class Assembly:
             ),
             staging.log_file,
         )
+        self._refuse_secrets(record)
         for left_out in built.skipped[:NAMED_AT_MOST]:
             log.warning(f"left out: {left_out.name}: {left_out.reason}")
         if len(built.skipped) > NAMED_AT_MOST:
@@ -115,6 +117,21 @@ class Assembly:
             warnings=tuple(self._log.warnings),
             algorithms=built.algorithms,
         )
+
+    def _refuse_secrets(self, record: Record) -> None:
+        """Refuse what upstream wrote with the credential in it that it was sent.
+
+        :raises UpstreamError: the metadata is kept to the letter, or not at all.
+        """
+        bag = self._staging.bag
+        documents = [bag / "data" / one.place / one.name for one in record.documents]
+        written = [path for path in (*bag.glob("*.txt"), *bag.glob("data/meta/*"))]
+        if place := self._log.in_any_of((*documents, *filter(Path.is_file, written))):
+            raise UpstreamError(
+                "The source repeats the credential that it was sent, so nothing is packaged.",
+                where=f"it would stand in {place.relative_to(bag)}",
+                hint="tell who runs the source, and have a new credential made",
+            )
 
     def _obtain(
         self, placed: tuple[Placed, ...], finished: dict[str, dict[str, Any]]

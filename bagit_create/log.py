@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ STANDARD = logging.getLogger("bagit_create")
 #: The forerunner's old scale (0 to 3) and the constants of :mod:`logging`; both are accepted.
 _OLD_SCALE = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 
+TELLING = 16
+"""Characters from which a secret is no word that may stand anywhere by chance."""
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]*@")
 _QUERY_SECRET = re.compile(
     r"(?i)(?<=[?&])((?:access_|resource-|access_request_|private_|job_)?token|apikey|api_key"
@@ -55,6 +57,19 @@ class JobLog:
         """Never let this value appear."""
         if secret:
             self._secrets.add(secret)
+
+    def in_any_of(self, files: Iterable[Path]) -> Path | None:
+        """The first of these files that holds a secret of the job, if one does."""
+        wanted = [one.encode() for one in self._secrets if len(one) >= TELLING]
+        longest = max(map(len, wanted), default=0)
+        for path in files if wanted else ():
+            kept = b""
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    if any(one in kept + block for one in wanted):
+                        return path
+                    kept = block[-longest:]
+        return None
 
     def redact(self, text: str) -> str:
         """``text`` without the job's secrets, user information and token parameters."""

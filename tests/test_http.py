@@ -223,3 +223,60 @@ def test_an_interrupt_ends_a_silent_connection(server: Scripted, tmp_path: Path)
 
     assert 130 == child.returncode
     assert monotonic() - started < 10
+
+
+def test_metadata_that_repeats_the_credential_is_not_packaged(
+    server: Scripted, run: Run, tmp_path: Path
+) -> None:
+    """It is kept to the letter or not at all; a secret does not get into an archive."""
+    made = server.answers["/api/records/r"]
+
+    def echo(asked: Asked) -> bytes:
+        body = made(asked)
+        assert isinstance(body, bytes)
+        said = f'{{"you_sent": "{asked.headers.get("authorization")}", '.encode()
+        return whole(said + body.partition(b"\r\n\r\n{")[2])
+
+    server.answers["/api/records/r"] = echo
+    result = run(token="c4n4ry-0123456789abcdef")
+
+    assert 4 == result["exit_code"]
+    assert "repeats the credential" in result["errormsg"]
+    assert not (tmp_path / "out").exists()
+    assert 0 == run()["status"]
+
+
+def test_a_credential_for_a_file_does_not_follow_it_elsewhere(server: Scripted, run: Run) -> None:
+    """The redirect leads to another port."""
+    with serving() as other:
+        other.answers["/f"] = lambda _: whole(CONTENT)
+        server.file("f.bin", lambda _: whole(b"", "302 Found", Location=f"{other.url}/f"))
+
+        assert is_there(run(token="c4n4ry-0123456789abcdef"))
+        assert ["/f"] == other.paths()
+        assert not any("c4n4ry" in str(one) for one in other.asked)
+        assert any("c4n4ry" in str(one) for one in server.asked)
+
+
+def test_a_body_without_end_does_not_fill_the_disk(
+    server: Scripted, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody knows its size, something is left for others: exit 10."""
+    import os
+
+    from bagit_create.transfer import room
+
+    def endless(_: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n\r\n"
+        while True:
+            yield bytes(65536)
+
+    server.record({"f.bin": CONTENT}, size=None, checksum=None)
+    server.file("f.bin", endless)
+    monkeypatch.setattr(room, "EVERY", 1 << 20)
+    monkeypatch.setattr(room, "SPARED", os.statvfs(tmp_path).f_bavail * 8192)
+
+    result = run()
+
+    assert 10 == result["exit_code"]
+    assert sum(one.stat().st_size for one in tmp_path.rglob("f.bin")) < 4 << 20

@@ -41,6 +41,16 @@ def own_name(name: str) -> str:
     return made
 
 
+def left_name(name: str) -> str:
+    """What to call the folder of a run that leaves it to the next one, from its own name.
+
+    The process may go on for years with other records, so it is not the one to look at.
+    """
+    match = _OWNER.fullmatch(name)
+    assert match is not None
+    return f"{match[1]}@{match[2]}.{match[3]}.0.{match[4]}.{match[6]}"
+
+
 def release(name: str) -> None:
     """The run that holds this name is over."""
     with _lock:
@@ -63,6 +73,8 @@ def is_abandoned(folder: str, touched: float, clock: float) -> bool:
     if match is None:
         return False
     host, boot, pid, start = match[2], match[3], int(match[4]), match[5]
+    if pid == 0:  # left on purpose
+        return True
     here = _here(os.getpid())
     if (host, boot) == here:
         if pid == os.getpid() and start == _start_of(pid):

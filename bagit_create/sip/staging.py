@@ -230,6 +230,9 @@ class Staging:
     def keep(self) -> None:
         """Leave the staging folder for the next run of the same command."""
         self._end()
+        left = self.root.with_name(claim.left_name(self.root.name))
+        with suppress(OSError):  # then it counts as left once this process has ended
+            self.root = self.root.rename(left)
 
     def is_worth_keeping(self) -> bool:
         """Whether there is anything that the next run need not fetch again."""

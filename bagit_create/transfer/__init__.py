@@ -1,5 +1,6 @@
 """Many files at once, from wherever they are into the staged bag, hashed as they arrive."""
 
-from .fetch import fetch, look_ahead
+from .ahead import look_ahead
+from .fetch import fetch
 
 __all__ = ["fetch", "look_ahead"]

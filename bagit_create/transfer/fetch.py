@@ -13,17 +13,18 @@ from threading import Lock
 from typing import Any
 
 from .. import log
-from ..checksums import Digests, from_content_md5, known
+from ..checksums import Digests
 from ..client import Client
 from ..errors import TransferError
 from ..log import now
-from ..model import Events, Fetched, FileEntry, Missing, Placed
-from .checks import compare, is_decoded, is_page, web_addresses
+from ..model import Events, Fetched, Missing, Placed
+from .checks import compare, web_addresses
 from .copy import copy
 from .download import Download
 from .finished import fact, reusable, with_published
 from .partial import Partial
 from .pool import run
+from .room import Room
 
 SMALL = 64 * 1024
 """Bytes up to which a local file is copied in one thread with all others of its kind.
@@ -62,7 +63,8 @@ def fetch(
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
-    events.started(len(placed), _total(placed))
+    total = _total(placed)
+    events.started(len(placed), total)
     stopped = [False]
     folders: set[str] = set()
     if parts is not None:
@@ -77,7 +79,7 @@ def fetch(
         if client is not None:
             client.stop()
 
-    transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0])
+    transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0], total)
     reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop)
     for left in reused.values():
         events.advanced(left.size)
@@ -125,36 +127,6 @@ def _tolerant(
     return attempt
 
 
-def look_ahead(placed: Sequence[Placed], client: Client | None, jobs: int) -> tuple[Placed, ...]:
-    """Ask with HEAD for the size and checksum of files of which upstream's metadata has none."""
-    if client is None:
-        return tuple(placed)
-
-    def ask(item: Placed) -> Placed:
-        addresses = web_addresses(item.entry)
-        if not addresses or (item.entry.size is not None and any(map(known, item.entry.checksums))):
-            return item
-        headers = client.head(addresses[0])
-        return item if headers is None else replace(item, entry=_told(item.entry, headers))
-
-    return tuple(run(ask, placed, jobs, client.stop))
-
-
-def _told(entry: FileEntry, headers: Any) -> FileEntry:
-    """The entry with what the headers of its file say, where it knew nothing."""
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if is_page(kind, entry):  # Invenio v1 answers HEAD so where it means nothing
-        return entry
-    length = headers.get("Content-Length", "")
-    encoded = is_decoded(headers, entry.name)
-    told = None if encoded else from_content_md5(headers.get("Content-MD5"))
-    return replace(
-        entry,
-        size=int(length) if entry.size is None and length.isdigit() and not encoded else entry.size,
-        checksums=entry.checksums or ((told,) if told else ()),
-    )
-
-
 class _Transfer:
     """What all files of one run share."""
 
@@ -167,6 +139,7 @@ class _Transfer:
         parts: Path | None,
         finish: Callable[[dict[str, Any]], None] | None,
         stopped: Callable[[], bool],
+        total: int | None,
     ) -> None:
         self._bag = str(bag)
         self._client = client
@@ -175,9 +148,15 @@ class _Transfer:
         self._parts = parts
         self._finish = finish
         self._stopped = stopped
+        self._room = None if parts is None else Room(bag, total)
         self._lock = Lock()
         self._number = count()
         self._started = now()
+
+    def _advanced(self, size: int) -> None:
+        if self._room is not None:
+            self._room.count(size)
+        self._events.advanced(size)
 
     def copy(self, item: Placed) -> Fetched:
         """Copy one local file, or only hash it; one that upstream has too may come from there."""
@@ -187,7 +166,7 @@ class _Transfer:
                 item.entry,
                 destination,
                 with_published(self._algorithms, item.entry),
-                self._events.advanced,
+                self._advanced,
                 self._stopped,
             )
             compare(item.entry, checksums, "its place on this machine")
@@ -229,7 +208,7 @@ class _Transfer:
             item.entry,
             part,
             with_published(self._algorithms, item.entry, "md5"),
-            self._events.advanced,
+            self._advanced,
         )
         try:
             one.run()
@@ -274,7 +253,7 @@ class _Transfer:
                     part.write(block)
                     digests.update(block)
                     size += len(block)
-                    self._events.advanced(len(block))
+                    self._advanced(len(block))
         fetched = Fetched(
             item, size, digests.checksums(), "", now(), downloaded=self._parts is not None
         )

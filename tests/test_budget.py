@@ -1,0 +1,223 @@
+"""A server's limits are kept: learnt from what it says, shared by all that ask it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pytest
+from scripted import Asked, Scripted, serving, whole
+
+from bagit_create import budget, client
+from bagit_create.budget import Budget, allowance
+from bagit_create.main import process
+
+Run = Callable[..., dict[str, Any]]
+FILES = {f"f{n}.bin": b"%d" % n for n in range(6)}
+NO_MORE = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n"
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    """A record with six small files."""
+    with serving() as one:
+        one.record(FILES)
+        for name, content in FILES.items():
+            one.file(name, lambda _, content=content: whole(content))  # type: ignore[misc]
+        yield one
+
+
+@pytest.fixture
+def run(server: Scripted, tmp_path: Path) -> Run:
+    """Package the record."""
+    config = server.config(tmp_path)
+
+    def call(**more: Any) -> dict[str, Any]:
+        settings = {"retries": 2, "timeout": 5, **more}
+        return process("r", "scripted", target=tmp_path / "out", config=config, **settings)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, (0, 60, 60.0)),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "12"}, (3, 3, 12.0)),
+        (
+            {"ratelimit-limit": "9", "ratelimit-remaining": "2", "ratelimit-reset": "7"},
+            (2, 9, 7.0),
+        ),
+        ({"ratelimit": "limit=100, remaining=50, reset=5"}, (50, 100, 5.0)),
+        ({"ratelimit": '"default";r=4;t=30', "ratelimit-policy": '"default";q=8;w=60'}, (4, 8, 30)),
+        (
+            {
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "1800000030",
+                "date": formatdate(1_800_000_000, usegmt=True),
+            },
+            (0, 0, 30.0),
+        ),
+        (
+            {
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "1800000030000",
+                "date": formatdate(1_800_000_000, usegmt=True),
+            },
+            (0, 0, 30.0),
+        ),
+    ],
+)
+def test_an_allowance_is_read_in_every_form(
+    headers: dict[str, str], expected: tuple[int, int, float]
+) -> None:
+    """Remaining, limit, and seconds until there is more, by the server's own clock."""
+    found = allowance(headers)
+
+    assert found is not None
+    assert expected == (found.remaining, found.limit, found.seconds(headers.get("date")))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x-ratelimit-remaining": "many"}, {"ratelimit": "nonsense"}, {"ratelimit": ""}]
+)
+def test_what_says_nothing_is_no_allowance(headers: dict[str, str]) -> None:
+    """And limits nothing."""
+    assert allowance(headers) is None
+
+
+def test_an_allowance_that_is_used_up_is_waited_for(server: Scripted, run: Run) -> None:
+    """The next request is sent when there are more, and none is refused."""
+    moments: list[float] = []
+
+    def last(_: Asked) -> bytes:
+        moments.append(time.monotonic())
+        return whole(FILES["f0.bin"], X_RateLimit_Remaining="0", X_RateLimit_Reset="1")
+
+    server.file("f0.bin", last)
+    result = run(jobs=1)
+
+    assert 0 == result["status"]
+    assert time.monotonic() - moments[0] >= 0.9
+
+
+def test_what_is_left_of_an_allowance_is_spread() -> None:
+    """The last tenth is not spent in one burst."""
+    one = Budget()
+    one.begin()
+    one.learn(
+        200,
+        {"x-ratelimit-limit": "100", "x-ratelimit-remaining": "10", "x-ratelimit-reset": "20"},
+    )
+    one.end()
+
+    assert 0 == one.begin()
+    assert 1.5 < one.begin() <= 2
+
+
+def test_a_wait_beyond_the_users_patience_is_7(server: Scripted, run: Run) -> None:
+    """With when to come back."""
+    server.answers["/api/records/r"] = lambda _: NO_MORE + b"Retry-After: 7200\r\n\r\n"
+    result = run(max_wait=10)
+
+    assert (7, 429) == (result["exit_code"], result["http_status"])
+    assert result["errormsg"].startswith("HTTP 429")
+    assert "run the same command again after 20" in result["hint"]
+    assert 1 == len(server.asked)
+
+
+def test_a_limit_that_ends_too_late_is_7_too(server: Scripted, run: Run) -> None:
+    """Although no request was refused."""
+    listing = server.answers["/api/records/r"]
+
+    def used_up(asked: Asked) -> bytes:
+        made = listing(asked)
+        assert isinstance(made, bytes)
+        fields = b"\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 9999\r\n"
+        return made.replace(b"\r\n", fields, 1)
+
+    server.answers["/api/records/r"] = used_up
+    result = run(max_wait=10)
+
+    assert 7 == result["exit_code"]
+    assert 1 == len(server.asked)
+
+
+def test_a_date_to_come_back_at_is_understood(server: Scripted, run: Run) -> None:
+    """Retry-After has two forms (RFC 9110 section 10.2.3)."""
+    come_back = formatdate(time.time() + 2, usegmt=True).encode()
+    answers: list[Any] = [NO_MORE + b"Retry-After: " + come_back + b"\r\n\r\n", whole(b"0")]
+    server.file("f0.bin", lambda _: answers.pop(0))
+    started = time.monotonic()
+
+    assert 0 == run(jobs=1)["status"]
+    assert time.monotonic() - started > 0.5
+
+
+def test_a_refusal_holds_for_every_thread(
+    server: Scripted, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one waits, no other asks."""
+    monkeypatch.setattr(client, "BASE_WAIT_S", 0.01)
+    moments: list[float] = []
+    refused: list[float] = []
+    lock = Lock()
+
+    def counted(content: bytes) -> Callable[[Asked], bytes]:
+        def answer(_: Asked) -> bytes:
+            with lock:
+                moments.append(time.monotonic())
+                if len(moments) == 1:
+                    refused.append(time.monotonic())
+                    return NO_MORE + b"Retry-After: 1\r\n\r\n"
+            return whole(content)
+
+        return answer
+
+    for name, content in FILES.items():
+        server.file(name, counted(content))
+
+    assert 0 == run(jobs=1)["status"]
+    assert all(one - refused[0] > 0.9 for one in moments[1:])
+
+
+def test_a_refusal_halves_the_requests_at_a_time() -> None:
+    """And they grow again, one by one, while all goes well."""
+    one = Budget()
+    for _ in range(8):
+        assert 0 == one.begin()
+    one.learn(429, {})
+    for _ in range(8):
+        one.end()
+
+    assert [0, 0, 0, 0] == [one.begin() for _ in range(4)]
+    assert 0 < one.begin()
+    for _ in range(budget.RECOVERY):
+        one.learn(200, {})
+    assert 0 == one.begin()
+    assert 0 < one.begin()
+
+
+def test_runs_of_one_user_share_a_budget_and_others_do_not() -> None:
+    """A server counts by credential."""
+    here = ("https", "example.org", 443)
+
+    assert budget.budget_for(here, "a") is budget.budget_for(here, "a")
+    assert budget.budget_for(here, "a") is not budget.budget_for(here, "b")
+    assert budget.budget_for(here, "a") is not budget.budget_for(("https", "x.org", 443), "a")
+
+
+def test_a_long_pause_is_announced(
+    server: Scripted, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody may sit in front of it."""
+    answers: list[Any] = [NO_MORE + b"Retry-After: 5\r\n\r\n", whole(b"0")]
+    server.file("f0.bin", lambda _: answers.pop(0))
+    with caplog.at_level("INFO"):
+        run(jobs=1)
+
+    assert "waiting 5 s before the next try (HTTP 429)" in caplog.text
