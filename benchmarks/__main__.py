@@ -1,8 +1,8 @@
 """Run the cases, each contender in a process of its own, and print medians and ratios.
 
-``python -m benchmarks [--runs N] [--scale F] [--only CASE] [--json FILE]``. The forerunner takes
-part when ``BIC_BENCH_FORERUNNER`` names a Python that has bagit-create 1.5.3 installed, and
-bagit-python when this Python has it.
+``python -m benchmarks [--runs N] [--scale F] [--only CASE] [--json FILE]``. ``BIC_BENCH_DIR`` says
+on which disk. ``BIC_BENCH_PEERS`` names the ``bin`` folder of a virtual environment with
+bagit-create 1.5.3, bdbag, bagit and zenodo_get; ``BIC_BENCH_FORERUNNER`` a Python with the first.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ import json
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import cases
+from .cases import CASES, Case
+from .peers import Command, contenders
 
-Command = list[str]
+
+class Failed(Exception):
+    """A contender did not succeed; the text is its last line."""
 
 
-def measure(command: Command, folder: Path) -> tuple[float, float]:
+def measure(command: Command, folder: Path) -> tuple[float, float, float]:
     """Run a command in a new process.
 
-    :returns: seconds of wall clock, MiB of memory at its peak.
-    :raises SystemExit: if it fails, with its own words.
+    :returns: seconds of wall clock and of processor, MB of memory at the peak of its largest
+        process.
+    :raises Failed: if it fails.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -49,62 +51,73 @@ def measure(command: Command, folder: Path) -> tuple[float, float]:
         _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - started
     if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{' '.join(command)} failed:\n{errors.read_text(errors='replace')}")
-    return seconds, usage.ru_maxrss / 1024
+        words = errors.read_text(errors="replace").strip().splitlines()
+        raise Failed(words[-1][:100] if words else "no word")
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
 
 
-def contenders(case: cases.Case, source: Path, out: Path) -> dict[str, Command]:
-    """The commands of a case by the contender's name."""
-    here = [sys.executable, "-m", "benchmarks.contenders"]
-    found = {
-        "bic": case.bic(source, out),
-        "bic --no-verify": [*case.bic(source, out), "--no-verify"],
-        "bare loop": [*here, "loop", case.kind, str(source), str(out)],
-    }
-    if case.kind == "local" and find_spec("bagit"):
-        found["cp + bagit-python, 2 processes"] = [*here, "bagit", case.kind, str(source), str(out)]
-    if forerunner := os.environ.get("BIC_BENCH_FORERUNNER"):
-        script = str(Path(__file__).with_name("contenders.py"))
-        found["bagit-create 1.5.3"] = [forerunner, script, "peer", case.kind, str(source), str(out)]
-    return found
-
-
-def run_case(case: cases.Case, runs: int, scale: float, folder: Path) -> list[dict[str, Any]]:
+def run_case(case: Case, runs: int, scale: float, folder: Path) -> list[dict[str, Any]]:
     """Measure every contender ``runs`` times, taking turns, and return their medians."""
-    source = folder / "source"
     out = folder / "out"
-    with case.prepared(source, scale) as place:
-        names = contenders(case, place, out)
-        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    measured: dict[str, list[tuple[float, float, float]]] = {}
+    failed: dict[str, str] = {}
+    with case.prepared(folder / "source", scale) as server:
+        names = contenders(case, folder / "source", out)
         for _ in range(runs):
             for name, command in names.items():
-                measured[name].append(measure(command, out))
+                if command is None:
+                    failed[name] = "not here"
+                elif name not in failed:
+                    try:
+                        measured.setdefault(name, []).append(measure(command, out))
+                    except Failed as err:
+                        failed[name] = f"failed: {err}"
+    shutil.rmtree(out, ignore_errors=True)
     rows: list[dict[str, Any]] = []
-    for name, values in measured.items():
-        seconds = statistics.median(value[0] for value in values)
-        rows.append(
-            {
-                "case": case.name,
-                "contender": name,
-                "seconds": round(seconds, 3),
-                "MiB": round(statistics.median(value[1] for value in values)),
-                "runs": runs,
-            }
-        )
-    ours = rows[0]["seconds"]
-    for row in rows:
-        row["bic takes"] = round(ours / row["seconds"], 2)
+    for name in names:
+        row: dict[str, Any] = {"case": case.name, "scale": scale, "from": server, "contender": name}
+        if name in failed:
+            rows.append({**row, "outcome": failed[name]})
+            continue
+        medians = [statistics.median(one) for one in zip(*measured[name], strict=True)]
+        row |= {"seconds": medians[0], "processor": medians[1], "MB": medians[2], "runs": runs}
+        rows.append(row)
+    _judge(case, rows, case.count(scale))
     return rows
+
+
+def _judge(case: Case, rows: list[dict[str, Any]], files: int) -> None:
+    """Add how ``bic`` compares, and whether that is what is asked."""
+    ours = rows[0]
+    if "seconds" not in ours:
+        return
+    ours["ms a file"] = 1000 * ours["seconds"] / files
+    if case.memory is not None:
+        ours |= {"asked": f"{case.memory} MB", "met": ours["MB"] <= case.memory}
+    for row in rows[1:]:
+        if "seconds" in row:
+            row["bic takes"] = ours["seconds"] / row["seconds"]
+            if (asked := case.asked.get(row["contender"])) is not None:
+                row |= {"asked": f"{asked} x", "met": row["bic takes"] <= asked}
 
 
 def show(rows: list[dict[str, Any]], write: Callable[[str], Any] = print) -> None:
     """Print the table."""
-    write(f"{rows[0]['case']} (median of {rows[0]['runs']})")
+    first = rows[0]
+    write(f"{first['case']}, from {first['from']}, scale {first['scale']}")
     for row in rows:
-        write(
-            f"  {row['contender']:<32} {row['seconds']:>8.2f} s {row['MiB']:>6} MiB"
-            f"   bic takes {row['bic takes']:.2f} x"
-        )
+        line = f"  {row['contender']:<32}"
+        if "seconds" not in row:
+            write(f"{line} {row.get('outcome', '')}")
+            continue
+        line += f" {row['seconds']:>8.2f} s {row['processor']:>8.2f} s cpu {row['MB']:>6.0f} MB"
+        if "bic takes" in row:
+            line += f"   bic takes {row['bic takes']:.2f} x"
+        if "ms a file" in row:
+            line += f"   {row['ms a file']:.3f} ms a file"
+        if "asked" in row:
+            line += f"   (asked: {row['asked']}, {'met' if row['met'] else 'NOT met'})"
+        write(line)
 
 
 def main() -> None:
@@ -116,18 +129,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here too")
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for case in cases.CASES:
+    for case in CASES:
         if given.only and given.only not in case.name:
             continue
         folder = Path(tempfile.mkdtemp(prefix="bic-bench-", dir=os.environ.get("BIC_BENCH_DIR")))
+        os.chmod(folder, 0o755)  # nginx lets go of its rights where it was started with many
         try:
             made = run_case(case, given.runs, given.scale, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         show(made)
         rows += made
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,37 @@ def bagit_python(_kind: str, source: Path, out: Path) -> None:
     bagit.make_bag(str(bag), checksums=["md5", "sha1"], processes=2).validate(processes=2)
 
 
+def bdbag(_kind: str, source: Path, out: Path) -> None:
+    """Copy the folder, then let bdbag make a bag of it and validate that."""
+    bdbag_api = import_module("bdbag.bdbag_api")
+
+    bag = out / "bag"
+    shutil.copytree(source, bag)
+    bdbag_api.make_bag(str(bag), algs=["md5", "sha1"])
+    bdbag_api.validate_bag(str(bag), fast=False)
+
+
+def copy_only(_kind: str, source: Path, out: Path) -> None:
+    """``cp -r`` and nothing else."""
+    os.execvp("cp", ["cp", "-r", str(source), str(out / "copy")])
+
+
+def zenodo_get(_kind: str, source: Path, out: Path) -> None:
+    """The downloader of that name; its Zenodo address is turned to the benchmark's server."""
+    address = (source / "address").read_text(encoding="utf-8")
+    for name in ("zenodo_get.metadata.fetch_record_metadata", "zenodo_get.workflow.run_download"):
+        module = import_module(name)
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        exec(compile(text.replace("https://zenodo.org", address), name, "exec"), vars(module))
+        for package in (sys.modules[name.rpartition(".")[0]], import_module("zenodo_get.zget")):
+            for key in vars(package).keys() & vars(module).keys():
+                if callable(vars(module)[key]):
+                    setattr(package, key, vars(module)[key])
+    os.chdir(out)
+    sys.argv = ["zenodo_get", "-r", "1", "-o", str(out)]
+    import_module("zenodo_get.zget").cli()
+
+
 def peer(kind: str, source: Path, out: Path) -> None:
     """The forerunner's ``process()``; its Zenodo address is turned to the sandbox."""
     # Its package has our name: the checkout must not come first.
@@ -94,6 +125,11 @@ def peer(kind: str, source: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"loop": loop, "bagit": bagit_python, "peer": peer}[sys.argv[1]](
-        sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
-    )
+    {
+        "loop": loop,
+        "bagit": bagit_python,
+        "bdbag": bdbag,
+        "cp": copy_only,
+        "zenodo_get": zenodo_get,
+        "peer": peer,
+    }[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
