@@ -72,7 +72,7 @@ class Client:
         self._at_end: list[Callable[[], None]] = []
         self._budgets: dict[tuple[str, str, int | None], Budget] = {}
         self.waits: list[float] = []
-        """Seconds that the last files' servers took to answer."""
+        """Seconds that servers took to begin the last answers."""
 
     # -- what the pipelines use ---------------------------------------------------------------
 
@@ -138,8 +138,6 @@ class Client:
                     )
                     error.range_of = int(whole_size[1]) if whole_size else None
                 raise error
-            self.waits[:-KEPT_WAITS] = []
-            self.waits.append(response.waited)
             yield Stream(response.status, response.headers, final, response.body)
 
     def head(self, url: str) -> Mapping[str, str] | None:
@@ -283,6 +281,8 @@ class Client:
             budget.end()
             raise
         budget.learn(response.status, response.headers)
+        self.waits[:-KEPT_WAITS] = []
+        self.waits.append(response.waited)
         response.at_end = budget.end
         return response
 

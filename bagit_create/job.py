@@ -19,6 +19,7 @@ from .model import Events, FileEntry, Placed, Record, Result, Silent
 from .options import RECID, JobOptions
 from .sip.disk import FULL, cannot_write, check_space, check_target, full
 from .sip.staging import Staging
+from .urls import clean
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -240,6 +241,8 @@ def _judge(record: Record) -> None:
 def _is_address(url: str) -> bool:
     """Whether this can be taken apart (RFC 3986): what upstream calls an address may be none."""
     try:
+        if clean(url) is url:  # it is plain
+            return True
         parts = urlsplit(url.strip())
         return bool(parts.scheme) and parts.port != 0
     except ValueError:  # "http://[x", "http://x:99999/"

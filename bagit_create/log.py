@@ -91,9 +91,13 @@ class JobLog:
                 self._file.close()
             self._file, self._lines = None, None
 
+    def keeps(self, number: int) -> bool:
+        """Whether messages of this level go anywhere."""
+        return number >= self._threshold or STANDARD.isEnabledFor(number)
+
     def emit(self, number: int, text: str) -> None:
         """Add a message of the given level, redacted, with control characters made visible."""
-        if number < self._threshold and not STANDARD.isEnabledFor(number):
+        if not self.keeps(number):
             return
         text = visible(self.redact(text))
         if number >= logging.WARNING:
@@ -131,6 +135,11 @@ def job(loglevel: int | None = None) -> Iterator[JobLog]:
 def current() -> JobLog:
     """The log of the running job; a new one that goes nowhere if there is none."""
     return _job.get() or JobLog(sys.maxsize)
+
+
+def is_followed() -> bool:
+    """Whether anybody reads what :func:`debug` says: where that is much, nothing need be said."""
+    return current().keeps(logging.DEBUG)
 
 
 def debug(text: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from . import log
 from .credentials import Secret
@@ -33,6 +34,7 @@ USER_AGENT = (
     f"cern-digital-memory-bot bagit-create/{get_version()} "
     f"(+{PROJECT}; digitalmemory-support@cern.ch)"
 )
+_AUTHORITY = re.compile("[^/?]*")
 SHORT = 64 * 1024
 """Bytes of an answer that nobody wants and that are read, so that its connection can be kept."""
 SHORT_S = 1.0
@@ -130,9 +132,11 @@ class Wire:
             sent["Cookie"] = f"{sent['Cookie']}; {jar}" if "Cookie" in sent else jar
         if body is not None:
             sent["Content-Length"] = str(len(body))
-        parts = urlsplit(target)
-        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        authority = parts.netloc.rpartition("@")[2]
+        rest = target.partition("://")[2]
+        authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]  # it matches anything
+        path = rest[len(authority) :]
+        path = path if path.startswith("/") else f"/{path}"
+        authority = authority.rpartition("@")[2]
         proxy = self._connections.proxy_for(url)
         if proxy and scheme == "http" and not proxy.startswith("socks"):
             path = f"http://{authority}{path}"
@@ -150,7 +154,8 @@ class Wire:
             raise ConfigError(
                 "The certificates of the authorities to trust cannot be read.", where=str(err)
             ) from err
-        log.debug(f"{method} {without_secrets(url)} -> {response.status}")
+        if log.is_followed():
+            log.debug(f"{method} {without_secrets(url)} -> {response.status}")
         return response
 
     def _exchange(self, request: bytes, method: str, key: Key) -> Response:

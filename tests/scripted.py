@@ -147,10 +147,14 @@ def serving() -> Iterator[Scripted]:
             opened.append(connection)
             Thread(target=serve, args=(connection,), daemon=True).start()
 
-    Thread(target=accept, daemon=True).start()
+    accepting = Thread(target=accept, daemon=True)
+    accepting.start()
     try:
         yield one
     finally:
+        # Closing alone would leave the thread waiting, for whoever gets the number of the socket.
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
         listener.close()
         for connection in opened:
             with suppress(OSError):

@@ -72,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "paths",
         "pipelines",
         "sip",
+        "urls",
     },
     "main": GROUND | {"credentials", "job", "options"},
     # the terminal

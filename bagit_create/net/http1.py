@@ -27,7 +27,7 @@ DRIP_BYTES = 10 * 1024
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?")
-_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
 
 
@@ -292,16 +292,17 @@ def receive(reader: Reader, method: str) -> tuple[int, Headers, Body, bool]:
 def _fields(lines: list[bytes]) -> Headers:
     found: dict[str, str] = {}
     name = ""
-    for line in lines:
-        if line[:1] in (b" ", b"\t") and name:  # folded, as old servers may
-            found[name] += " " + line.strip().decode("latin-1")
+    for line in b"\n".join(lines).decode("latin-1").split("\n") if lines else ():
+        field, colon, value = line.partition(":")
+        if line[:1] in (" ", "\t") and name:  # folded, as old servers may
+            found[name] += " " + line.strip()
             continue
-        field, colon, value = line.partition(b":")
-        if not colon or not _FIELD.fullmatch(field):
+        if not colon or not (
+            field.isascii() and field.replace("-", "").isalnum() or _FIELD.fullmatch(field)
+        ):
             raise ProtocolError(f"a header field that is none: {line[:40]!r}")
-        name = field.decode("ascii").lower()
-        text = value.strip().decode("latin-1")
-        found[name] = f"{found[name]}, {text}" if name in found else text
+        name, value = field.lower(), value.strip()
+        found[name] = f"{found[name]}, {value}" if name in found else value
     return Headers(found)
 
 

@@ -226,7 +226,8 @@ class Download:
             return
         self.received, self._validator, told = self._part.recall(self._digests)
         if not self.received:
-            self._digests = Digests(self._algorithms)
+            if self._part.was_begun:
+                self._digests = Digests(self._algorithms)
             return
         self._told = from_content_md5(told)
         self._advanced(self.received)

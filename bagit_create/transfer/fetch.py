@@ -148,6 +148,7 @@ class _Transfer:
         self._parts = parts
         self._finish = finish
         self._stopped = stopped
+        self._begun = frozenset(os.listdir(parts) if parts is not None else ())
         self._room = None if parts is None else Room(bag, total)
         self._lock = Lock()
         self._number = count()
@@ -201,8 +202,8 @@ class _Transfer:
         assert self._client is not None
         part: Partial | None = None
         if self._parts is not None:
-            path = Path(f"{self._bag}/{item.bagpath}")
-            part = Partial(path, item.bagpath, self._parts, item.entry)
+            path = f"{self._bag}/{item.bagpath}"
+            part = Partial(path, item.bagpath, self._parts, item.entry, self._begun)
         one = Download(
             self._client,
             item.entry,
@@ -235,7 +236,8 @@ class _Transfer:
                     self._finish(line)
             part.done()
         self._events.file_done(item.bagpath)
-        log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
+        if log.is_followed():
+            log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
         return fetched
 
     def make(self, item: Placed) -> Fetched:

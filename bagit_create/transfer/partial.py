@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -28,14 +28,27 @@ class Partial:
     :param path: the file, in the staged bag.
     :param bagpath: its path in the bag, which the note repeats.
     :param notes: the folder of the notes.
+    :param begun: what was in it when this run began.
     """
 
-    def __init__(self, path: Path, bagpath: str, notes: Path, entry: FileEntry) -> None:
+    def __init__(
+        self, path: str, bagpath: str, notes: Path, entry: FileEntry, begun: Collection[str]
+    ) -> None:
         self.path = path
         self._bagpath = bagpath
-        self._note = notes / (hashlib.sha256(bagpath.encode()).hexdigest()[:32] + ".json")
+        self._notes = notes
         self._entry = entry
+        self._begun = begun
         self._noted = False
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether an earlier run left a note."""
+        return bool(self._begun) and self._name in self._begun
+
+    @property
+    def _name(self) -> str:
+        return hashlib.sha256(self._bagpath.encode()).hexdigest()[:32] + ".json"
 
     def note(self, validator: str | None, told: str | None) -> None:
         """Say which version is being written.
@@ -55,9 +68,10 @@ class Partial:
                 "boot": boot_id(),
             }
         )
-        scratch = self._note.with_suffix(".new")
+        note = self._notes / self._name
+        scratch = note.with_suffix(".new")
         scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, self._note)
+        os.replace(scratch, note)
         self._noted = True
 
     def recall(self, digests: Digests) -> tuple[int, str | None, str | None]:
@@ -68,8 +82,10 @@ class Partial:
         written to the disk may be holes) where no checksum of upstream's would tell.
         """
         nothing = 0, None, None
+        if not self.was_begun:
+            return nothing
         try:
-            found = json.loads(self._note.read_bytes())
+            found = json.loads((self._notes / self._name).read_bytes())
             if found["listing"] != listing(self._entry):
                 return nothing
             if not self._is_sure() and (not found["validator"] or found["boot"] != boot_id()):
@@ -99,7 +115,7 @@ class Partial:
         if self._noted:
             self._noted = False
             with suppress(FileNotFoundError):
-                os.unlink(self._note)
+                os.unlink(self._notes / self._name)
 
     def remove(self) -> None:
         """There will be no such file."""
