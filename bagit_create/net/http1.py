@@ -27,6 +27,7 @@ DRIP_BYTES = 10 * 1024
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?")
+_USUAL = re.compile(r"[A-Za-z0-9-]+:[^\r\n]*(?:\r\n[A-Za-z0-9-]+:[^\r\n]*)*")
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
 
@@ -262,16 +263,16 @@ def receive(reader: Reader, method: str) -> tuple[int, Headers, Body, bool]:
     :raises ProtocolError: if it is no HTTP/1.1.
     """
     for _ in range(MAX_INTERIM):
-        lines = reader.head().split(b"\n")
-        match = _STATUS.fullmatch(lines[0].rstrip(b"\r"))
+        first, _, rest = reader.head().partition(b"\n")
+        match = _STATUS.fullmatch(first.rstrip(b"\r"))
         if match is None:
-            raise ProtocolError(f"the answer is not HTTP: {lines[0][:60]!r}")
+            raise ProtocolError(f"the answer is not HTTP: {first[:60]!r}")
         status = int(match[2])
         if status >= 200 or status == 101:
             break
     else:
         raise ProtocolError("interim answers have no end")
-    headers = _fields(lines[1:])
+    headers = _fields(rest.decode("latin-1"))
     connection = headers.get("connection", "").lower()
     reusable = "close" not in connection if match[1] == b"1" else "keep-alive" in connection
     chunked, length = False, None
@@ -289,17 +290,22 @@ def receive(reader: Reader, method: str) -> tuple[int, Headers, Body, bool]:
     return status, headers, Body(reader, length, chunked), reusable
 
 
-def _fields(lines: list[bytes]) -> Headers:
+def _fields(text: str) -> Headers:
+    """The fields of a head, without its first line."""
     found: dict[str, str] = {}
+    if _USUAL.fullmatch(text):
+        for line in text.split("\r\n"):
+            name, _, value = line.partition(":")
+            name, value = name.lower(), value.strip()
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return Headers(found)
     name = ""
-    for line in b"\n".join(lines).decode("latin-1").split("\n") if lines else ():
+    for line in text.replace("\r\n", "\n").split("\n") if text else ():
         field, colon, value = line.partition(":")
         if line[:1] in (" ", "\t") and name:  # folded, as old servers may
             found[name] += " " + line.strip()
             continue
-        if not colon or not (
-            field.isascii() and field.replace("-", "").isalnum() or _FIELD.fullmatch(field)
-        ):
+        if not colon or not _FIELD.fullmatch(field):
             raise ProtocolError(f"a header field that is none: {line[:40]!r}")
         name, value = field.lower(), value.strip()
         found[name] = f"{found[name]}, {value}" if name in found else value

@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from ..checksums import Digests, known, read_block
 from ..model import FileEntry
@@ -126,19 +125,10 @@ class Partial:
 
 def listing(entry: FileEntry) -> str:
     """A short digest of all that upstream's list says of a file: another one, another file."""
-    facts = (
-        entry.name,
-        entry.folder,
-        entry.size,
-        entry.urls,
-        [str(one) for one in entry.checksums],
-        _plain(entry.origin),
-    )
-    return hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
-
-
-def _plain(value: Any) -> Any:
-    return sorted(value.items()) if isinstance(value, Mapping) else value
+    facts = [entry.name, entry.folder, str(entry.size), *entry.urls, *map(str, entry.checksums)]
+    if entry.origin:
+        facts.append(repr(sorted(entry.origin.items())))
+    return hashlib.sha256("\0".join(facts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 @lru_cache(1)
