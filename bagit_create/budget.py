@@ -58,6 +58,11 @@ class Budget:
             self._most = max(self._most, self._running)
             return 0.0
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing limits the next request."""
+        return self._width is None and not self._gap and not self._pause_until
+
     def end(self) -> None:
         """The request that :meth:`begin` allowed is over."""
         with self._lock:

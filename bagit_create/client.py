@@ -140,6 +140,14 @@ class Client:
                 raise error
             yield Stream(response.status, response.headers, final, response.body)
 
+    def ahead(self, url: str) -> None:
+        """Send the request for a file that :meth:`open` will ask for next, if nothing limits it."""
+        with suppress(UpstreamError, ValueError):
+            target = address(url, "File request")
+            budget = self._budgets.get(origin(target))
+            if budget is not None and budget.is_free and not self._stopped.is_set():
+                self.wire.ahead(target, {"Accept": "*/*"})
+
     def head(self, url: str) -> Mapping[str, str] | None:
         """The headers of a file, or None where the server does not answer HEAD with 200."""
         try:

@@ -22,7 +22,8 @@ from .net.connect import (
     NoSocks,
     proxy_authorization,
 )
-from .net.http1 import Body, Headers, ProtocolError, receive
+from .net.headers import Headers
+from .net.http1 import Body, ProtocolError, receive
 from .urls import origin, with_parameter, without_secrets
 from .version import get_version
 
@@ -70,6 +71,7 @@ class Wire:
         self._jar = jar
         self._share = share
         self.timeout = timeout
+        self._ahead: dict[bytes, tuple[Connection, float]] = {}
         self._connections = Connections(proxy.value if proxy else None, timeout, verify)
 
     @property
@@ -118,6 +120,40 @@ class Wire:
         :raises ProtocolError: if what it sends is no answer.
         :raises ConfigError: if the machine is not set up for such a request.
         """
+        request, key = self._request(method, url, headers, body)
+        try:
+            response = self._exchange(request, method, key)
+        except NoSocks as err:
+            raise ConfigError(
+                "A SOCKS proxy needs one more library.", hint="pip install 'bagit-create[socks]'"
+            ) from err
+        except BadAuthorities as err:
+            raise ConfigError(
+                "The certificates of the authorities to trust cannot be read.", where=str(err)
+            ) from err
+        if log.is_followed():
+            log.debug(f"{method} {without_secrets(url)} -> {response.status}")
+        return response
+
+    def ahead(self, url: str, headers: Mapping[str, str]) -> None:
+        """Send a request whose answer :meth:`send` will be asked for next, with the same words.
+
+        The server can work on it meanwhile. What goes wrong is told then.
+        """
+        request, key = self._request("GET", url, headers, None)
+        connection = self._connections.idle(*key)
+        if connection is None:
+            return
+        try:
+            connection.sock.sendall(request)
+            self._ahead[request] = connection, monotonic()
+        except OSError:
+            self._connections.drop(connection)
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[bytes, Key]:
+        """What is sent, and over which connection."""
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         scheme, host, port = place = origin(url)
         target = url
@@ -144,29 +180,20 @@ class Wire:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {authority}"]
         lines += [f"{name}: {value}" for name, value in sent.items()]
         request = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
-        try:
-            response = self._exchange(request, method, (scheme, host, port or 80, proxy))
-        except NoSocks as err:
-            raise ConfigError(
-                "A SOCKS proxy needs one more library.", hint="pip install 'bagit-create[socks]'"
-            ) from err
-        except BadAuthorities as err:
-            raise ConfigError(
-                "The certificates of the authorities to trust cannot be read.", where=str(err)
-            ) from err
-        if log.is_followed():
-            log.debug(f"{method} {without_secrets(url)} -> {response.status}")
-        return response
+        return request, (scheme, host, port or 80, proxy)
 
     def _exchange(self, request: bytes, method: str, key: Key) -> Response:
         """Send and receive; a kept connection that was closed meanwhile is replaced once."""
-        connection = self._connections.take(*key)
+        connection, sent = self._ahead.pop(request, (None, 0.0))
+        if connection is None:
+            connection = self._connections.take(*key)
         while True:
             reader = connection.reader
             try:
                 reader.begin()
-                connection.sock.sendall(request)
-                sent = monotonic()
+                if not sent:
+                    connection.sock.sendall(request)
+                    sent = monotonic()
                 status, headers, body, reusable = receive(reader, method)
                 waited = monotonic() - sent
                 return Response(
@@ -177,7 +204,7 @@ class Wire:
                 begun = err.begun if isinstance(err, ProtocolError) else not _is_closed(err)
                 if not connection.used or begun or method == "POST":
                     raise
-                connection = self._connections.new(key)
+                connection, sent = self._connections.new(key), 0.0
             except BaseException:
                 self._connections.drop(connection)
                 raise

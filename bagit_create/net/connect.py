@@ -112,6 +112,12 @@ class Connections:
                 return connection
             self.drop(connection)
 
+    def idle(self, scheme: str, host: str, port: int, proxy: str) -> Connection | None:
+        """As :meth:`take`, for what can be asked again: None if there is no way to the server."""
+        with suppress(OSError, ProtocolError, NoSocks, BadAuthorities):
+            return self.take(scheme, host, port, proxy)
+        return None
+
     def new(self, key: Key) -> Connection:
         """A new connection; see :meth:`take`."""
         connection = Connection(self._open(key), key, self._timeout)
@@ -153,6 +159,9 @@ class Connections:
                 for one in idle:
                     one.close()
             self._idle.clear()
+            for one in self._busy:  # of requests that were sent ahead and never asked for
+                one.close()
+            self._busy.clear()
 
     def proxy_for(self, url: str) -> str:
         """The proxy's address for a request, ``""`` for none."""

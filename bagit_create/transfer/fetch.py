@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -95,6 +95,8 @@ def fetch(
     large = [item for item in local if (item.entry.size or 0) > SMALL]
     brief = [item for item in remote if (item.entry.size or SMALL + 1) <= SMALL]
     others = [item for item in remote if (item.entry.size or SMALL + 1) > SMALL]
+    if jobs > 1:
+        transfer.look_ahead(brief)
     for work, items, threads, useful in (
         (transfer.copy, large, min(jobs, os.cpu_count() or 1), None),
         (transfer.copy, small, 1, None),
@@ -149,10 +151,19 @@ class _Transfer:
         self._finish = finish
         self._stopped = stopped
         self._begun = frozenset(os.listdir(parts) if parts is not None else ())
+        self._following: dict[str, str] = {}
+        """By the bag path of a small file the address of the next: its server may begin with it."""
         self._room = None if parts is None else Room(bag, total)
         self._lock = Lock()
         self._number = count()
         self._started = now()
+
+    def look_ahead(self, brief: Sequence[Placed]) -> None:
+        """These will be asked for one after the other."""
+        for one, after in pairwise(brief):
+            addresses = web_addresses(after.entry)
+            if addresses and not self._begun:
+                self._following[one.bagpath] = addresses[0]
 
     def _advanced(self, size: int) -> None:
         if self._room is not None:
@@ -211,6 +222,9 @@ class _Transfer:
             with_published(self._algorithms, item.entry, "md5"),
             self._advanced,
         )
+        following = self._following.get(item.bagpath)
+        if following is not None and self.connections() == 1:
+            self._client.ahead(following)
         try:
             one.run()
         except TransferError as err:
