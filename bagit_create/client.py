@@ -267,7 +267,7 @@ class Client:
             budget = self._budgets[place] = budget_for(place, self.wire.user(place))
         announced = False
         while wait := budget.begin():
-            if wait > self._max_wait:
+            if wait > max(self._max_wait, 1.0):
                 raise put_off(url, wait, 429)
             if wait >= 1 and not announced:
                 announced = True

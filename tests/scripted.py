@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Scripted:
         """A record of InvenioRDM with these files; ``facts`` replace what the list says of each."""
         entries = []
         for name, content in files.items():
-            link = f"{self.url}/api/records/r/files/{name}/content"
+            link = f"{self.url}/api/records/r/files/{quote(name, safe='')}/content"
             entry = {
                 "key": name,
                 "size": len(content),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import unicodedata
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scripted import serving
 
+from bagit_create.main import process
 from bagit_create.model import FileEntry
 from bagit_create.paths import ROOT, place, portable
 
@@ -164,3 +167,27 @@ def test_any_names_become_safe_unique_paths_that_exist(names: list[str]) -> None
 def test_a_portable_component_stays_as_it_is(text: str) -> None:
     """Made safe once, it is safe."""
     assert portable(portable(text)) == portable(text)
+
+
+TOLD = st.lists(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30),
+    unique=True,
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(TOLD)
+@example(["a", "A", "../a", "a/b", "caf\u00e9", "cafe\u0301", "con.txt", "a\x1b[31m", "x\u202ey"])
+def test_every_name_can_be_told_back(names: list[str]) -> None:
+    """From sip.json alone, whatever became of it in the bag."""
+    with serving() as server, tempfile.TemporaryDirectory() as scratch:
+        server.record({name: b"x" for name in names})
+        config = server.config(Path(scratch))
+        result = process("r", "scripted", target=Path(scratch, "out"), config=config, dry_run=True)
+
+        assert 0 == result["status"], result
+        entries = json.loads((Path(result["path"]) / "data/meta/sip.json").read_bytes())
+        told = [one["origin"] for one in entries["contentFiles"] if not one["downloaded"]]
+        assert sorted(names) == sorted(one["filename"] for one in told)
