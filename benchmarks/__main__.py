@@ -79,18 +79,23 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="cases whose name holds this; repeatable"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the rows here too; - prints them")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the rows here too; - prints them, and the table to standard error",
+    )
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended
     # Else the first runs after a change would compile, and all of them where nothing is kept.
     compileall.compile_dir(Path(bagit_create.__file__).parent, quiet=2)
     rows: list[Row] = []
-    print(LEGEND)
+    table = sys.stderr if given.json == "-" else sys.stdout
+    print(LEGEND, file=table)
     for case in CASES:
         if given.only and not any(text in case.name for text in given.only):
             continue
         made = run_case(case, max(1, given.runs), given.scale, rows)
-        print("", *lines(made), sep="\n", flush=True)
+        print("", *lines(made), sep="\n", file=table, flush=True)
         rows += made
         if given.json and given.json != "-":
             place = Path(given.json)

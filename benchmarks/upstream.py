@@ -97,9 +97,10 @@ def serving(place: Path, count: int, size: int, delay: float) -> Iterator[str]:
             yield "the sandbox (no nginx here)"
         return
     port = free_port()
-    # In a process of its own: what it takes at its peak would be counted as every contender's.
-    made = [sys.executable, "-m", "benchmarks.upstream", *map(str, (place, port, count, size))]
-    subprocess.run(made, check=True)
+    address = f"http://127.0.0.1:{port}"
+    files = make_files(place / "files", count, size)
+    describe(place, address, files)
+    _tell(place, address, list(files))
     if delay:
         command = [sys.executable, SLOW, str(place), str(port), str(delay)]
         name = f"a server that waits {delay * 1000:.0f} ms"
@@ -150,15 +151,3 @@ def _tell(place: Path, address: str, names: list[str]) -> None:
     (place / "wget2.txt").write_text(
         "".join(f"{address}/plain/{name}\n" for name in names), "utf-8"
     )
-
-
-def main(place: Path, port: int, count: int, size: int) -> None:
-    """Write the files of a record, and what is told of them."""
-    address = f"http://127.0.0.1:{port}"
-    files = make_files(place / "files", count, size)
-    describe(place, address, files)
-    _tell(place, address, list(files))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -89,3 +89,13 @@ def test_nginx_serves_where_it_is_installed(bench: Bench) -> None:
     _, rows = bench("scaling: http, 1,000 x 100 B, full")
     assert [row["from"] for row in rows] == ["nginx", "nginx"]
     assert all("wall s" in row for row in rows)
+
+
+def test_a_server_that_does_not_start_ends_nothing(bench: Bench, tmp_path: Path) -> None:
+    """Its case is one row that says so, and the next case runs."""
+    bad = tmp_path / "nginx"
+    bad.write_text("#!/bin/sh\nexit 1\n")
+    bad.chmod(0o700)
+    _, rows = bench("http, 1,000 x 100 B, light", "bic --version", PATH=str(tmp_path))
+    assert "does not serve" in rows[0]["outcome"]
+    assert rows[1]["contender"] == "bic" and "wall s" in rows[1]
