@@ -131,7 +131,7 @@ def await_server(server: subprocess.Popen[bytes], port: int) -> None:
             socket.create_connection(("127.0.0.1", port)).close()
             return
         time.sleep(0.01)
-    raise RuntimeError(f"{server.args!r} does not serve")
+    raise RuntimeError(f"the server does not serve: {server.args!r}")
 
 
 def _tell(place: Path, address: str, names: list[str]) -> None:
