@@ -13,7 +13,7 @@ help:
 	@echo "make demo    package invented records and a folder, offline, and validate the packages"
 	@echo "make test    linters, types, and all tests"
 	@echo "make format  bring the code into shape"
-	@echo "make bench   measure speed and memory"
+	@echo "make bench   measure speed and memory; BENCH='--scale 0.1' does it smaller"
 	@echo "make clean   remove all that was made, .venv too"
 
 demo: $(RUN_READY)
@@ -33,7 +33,7 @@ format: $(TEST_READY)
 	$(BIN)/python -m black .
 
 bench: $(TEST_READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --json benchmarks/out/bench.json $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .hypothesis benchmarks/out

@@ -13,6 +13,13 @@ from .upstream import serving
 
 ALGORITHMS = ["--algorithm", "md5", "--algorithm", "sha1"]
 BLOCK = 1 << 20
+MANY = 100
+"""More files than that: ``--scale`` makes them fewer; else it makes them smaller."""
+
+ARIA2, CURL, RCLONE = "aria2c", "curl + md5sum", "rclone"
+ARIA2_SUM = "aria2c + md5sum"
+CP, BDBAG = "cp", "cp + bdbag"
+BAGIT = "cp + bagit-python, 2 processes"
 OLD = "bagit-create 1.5.3"
 
 
@@ -20,39 +27,67 @@ OLD = "bagit-create 1.5.3"
 class Case:
     """``files`` of ``size`` bytes each, from a folder (``local``) or a server (``http``).
 
-    ``asked`` is by contender how much of its time ``bic`` may take; ``memory`` is in MB.
-    A ``light`` package has no payload.
+    For ``start`` there are none, and ``name`` ends with what ``bic`` is asked.
+
+    :param asked: by contender, how much of its time ``bic`` may take; ``aims`` are only hoped for.
+    :param memory: what ``bic`` may take, in MB.
+    :param like: the case whose time per file this one's may not exceed.
+    :param delay: seconds before each answer of the server.
+    :param light: a package without payload.
+    :param peers: whether others than the bare loop take part.
+    :param turns: runs for each that was asked for.
     """
 
     name: str
     kind: str
-    files: int
-    size: int
+    files: int = 0
+    size: int = 0
     asked: dict[str, float] = field(default_factory=dict)
+    aims: dict[str, float] = field(default_factory=dict)
     memory: int | None = None
+    like: str | None = None
     delay: float = 0.0
     light: bool = False
     peers: bool = True
+    turns: int = 1
 
-    def count(self, scale: float) -> int:
-        """Files at this scale."""
-        return max(1, round(self.files * scale)) if self.files > 100 else self.files
+    @property
+    def connections(self) -> int:
+        """How many the bare loop has at a time."""
+        return 16 if self.delay else 2
+
+    def shape(self, scale: float) -> tuple[int, int]:
+        """Number of files and bytes of each, at this scale; large files are whole blocks."""
+        if self.kind == "start":
+            return 0, 0
+        if self.files > MANY:
+            return max(1, round(self.files * scale)), self.size
+        return self.files, max(1, round(self.size * scale / BLOCK)) * BLOCK
+
+    def payload(self, scale: float) -> int:
+        """The bytes that whoever takes part has to leave."""
+        count, size = self.shape(scale)
+        return 0 if self.light else count * size
 
     @contextmanager
     def prepared(self, source: Path, scale: float) -> Iterator[str]:
         """Make the files, or start the server; yields where they are from."""
-        blocks = max(1, round(self.size * scale / BLOCK))
-        size = self.size if self.files > 100 else blocks * BLOCK
-        if self.kind == "local":
-            make_files(source, self.count(scale), size)
+        count, size = self.shape(scale)
+        if self.kind == "start":
+            yield "nowhere"
+        elif self.kind == "local":
+            make_files(source, count, size)
             yield "a folder"
-            return
-        with serving(source, self.count(scale), size, self.delay) as server:
-            yield server
+        else:
+            with serving(source, count, size, self.delay) as server:
+                yield server
 
     def bic(self, source: Path, out: Path) -> list[str]:
         """Our own command line."""
-        command = [sys.executable, "-m", "bagit_create", "-q", "-t", str(out)]
+        command = [sys.executable, "-m", "bagit_create"]
+        if self.kind == "start":
+            return [*command, self.name.split()[-1]]
+        command += ["-q", "-t", str(out)]
         if self.kind == "local":
             return [*command, *ALGORITHMS, "-s", "local", "-sp", str(source), "-au", "bench"]
         command += ["--algorithm", "md5", "-s", "zenodo", "--recid", "1"]
@@ -74,23 +109,26 @@ def make_files(folder: Path, count: int, size: int) -> None:
                 left -= file.write(start[:left])
 
 
-BAGIT = "cp + bagit-python, 2 processes"
+def _growing() -> Iterator[Case]:
+    """The same at 1,000 files and more: the time per file must not grow."""
+    for kind, size, ways in (("local", 1024, ("full",)), ("http", 100, ("light", "full"))):
+        for way in ways:
+            first = None
+            for count in (1000, 10_000, 100_000):
+                name = f"scaling: {kind}, {count:,} x {size} B, {way}"
+                yield Case(name, kind, count, size, like=first, light=way == "light", peers=False)
+                first = first or name
+
+
 CASES = (
-    Case(
-        "http, 4 x 512 MiB, md5",
-        "http",
-        4,
-        512 << 20,
-        {OLD: 0.40, "curl + md5sum": 1.0},
-        memory=100,
-    ),
-    Case("http, 5,000 x 4 KiB, md5", "http", 5000, 4096, {OLD: 0.25, "rclone": 2.0}),
+    Case("http, 4 x 512 MiB, md5", "http", 4, 512 << 20, {OLD: 0.40, CURL: 1.0}, memory=100),
+    Case("http, 5,000 x 4 KiB, md5", "http", 5000, 4096, {OLD: 0.25}, {RCLONE: 2.0}),
     Case(
         "http, 500 x 4 KiB, 20 ms away, 16 connections",
         "http",
         500,
         4096,
-        {OLD: 0.12, "aria2c": 1.2},
+        {OLD: 0.12, ARIA2: 1.2, ARIA2_SUM: 1.2},
         delay=0.02,
     ),
     Case("local, 8 x 256 MiB, md5 sha1", "local", 8, 256 << 20, {OLD: 0.25, BAGIT: 1.4}),
@@ -99,20 +137,12 @@ CASES = (
         "local",
         100_000,
         1024,
-        {OLD: 0.12, "bdbag": 0.75, "cp": 1.5},
+        {OLD: 0.12, BDBAG: 0.75},
+        {CP: 1.5},
         memory=250,
     ),
     Case("local, 1 x 2 GiB, md5 sha1", "local", 1, 2 << 30),
-    *(
-        Case(
-            f"http, {count:,} x 100 B{', light' * light}",
-            "http",
-            count,
-            100,
-            light=light,
-            peers=False,
-        )
-        for light in (True, False)
-        for count in (1000, 10_000, 100_000)
-    ),
+    *_growing(),
+    Case("start-up: bic --version", "start", turns=3),
+    Case("start-up: bic --help", "start", turns=3),
 )

@@ -10,29 +10,35 @@ import json
 import os
 import shutil
 import sys
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from importlib import import_module
 from pathlib import Path
+from threading import local
 from typing import Any
+from urllib.parse import urlsplit
 
 BLOCK = 512 * 1024
 
 
-def loop(kind: str, source: Path, out: Path) -> None:
-    """Copy (or fetch) and hash every file with two threads, and write nothing else."""
+def loop(kind: str, source: Path, out: Path, ways: int) -> None:
+    """Copy (or fetch) and hash every file with so many threads, and write nothing else."""
     if kind == "local":
         for folder in [source, *(path for path in source.rglob("*") if path.is_dir())]:
             (out / folder.relative_to(source)).mkdir(parents=True, exist_ok=True)
         files = [path for path in source.rglob("*") if path.is_file()]
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(ways) as pool:
             list(pool.map(lambda path: copy_one(path, out / path.relative_to(source)), files))
         return
-    address = (source / "address").read_text(encoding="utf-8")
-    with urllib.request.urlopen(f"{address}/api/records/1/files") as answer:
-        entries = json.load(answer)["entries"]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda e: fetch_one(e["links"]["content"], out / e["key"]), entries))
+    host = urlsplit((source / "address").read_text(encoding="utf-8")).netloc
+    asking = HTTPConnection(host)
+    asking.request("GET", "/api/records/1/files")
+    entries = json.load(asking.getresponse())["entries"]
+    own = local()
+    with ThreadPoolExecutor(
+        ways, initializer=lambda: setattr(own, "to", HTTPConnection(host))
+    ) as pool:
+        list(pool.map(lambda e: fetch_one(own.to, e["links"]["content"], out / e["key"]), entries))
 
 
 def copy_one(path: Path, to: Path) -> None:
@@ -41,10 +47,13 @@ def copy_one(path: Path, to: Path) -> None:
         pour(reader, to, [hashlib.md5(), hashlib.sha1()])
 
 
-def fetch_one(url: str, to: Path) -> None:
-    """One download, md5."""
-    with urllib.request.urlopen(url) as reader:
-        pour(reader, to, [hashlib.md5()])
+def fetch_one(to: HTTPConnection, url: str, path: Path) -> None:
+    """One download over a connection that is kept, md5."""
+    to.request("GET", urlsplit(url).path)
+    with to.getresponse() as reader:
+        if reader.status != 200:
+            raise SystemExit(f"{url}: {reader.status}")
+        pour(reader, path, [hashlib.md5()])
 
 
 def pour(reader: Any, to: Path, digests: list[Any]) -> None:
@@ -56,7 +65,7 @@ def pour(reader: Any, to: Path, digests: list[Any]) -> None:
                 digest.update(block)
 
 
-def bagit_python(_kind: str, source: Path, out: Path) -> None:
+def bagit_python(_kind: str, source: Path, out: Path, _ways: int) -> None:
     """Copy the folder, then let bagit-python make a bag of it and validate that."""
     import bagit
 
@@ -65,7 +74,7 @@ def bagit_python(_kind: str, source: Path, out: Path) -> None:
     bagit.make_bag(str(bag), checksums=["md5", "sha1"], processes=2).validate(processes=2)
 
 
-def bdbag(_kind: str, source: Path, out: Path) -> None:
+def bdbag(_kind: str, source: Path, out: Path, _ways: int) -> None:
     """Copy the folder, then let bdbag make a bag of it and validate that."""
     bdbag_api = import_module("bdbag.bdbag_api")
 
@@ -75,12 +84,7 @@ def bdbag(_kind: str, source: Path, out: Path) -> None:
     bdbag_api.validate_bag(str(bag), fast=False)
 
 
-def copy_only(_kind: str, source: Path, out: Path) -> None:
-    """``cp -r`` and nothing else."""
-    os.execvp("cp", ["cp", "-r", str(source), str(out / "copy")])
-
-
-def zenodo_get(_kind: str, source: Path, out: Path) -> None:
+def zenodo_get(_kind: str, source: Path, out: Path, _ways: int) -> None:
     """The downloader of that name; its Zenodo address is turned to the benchmark's server."""
     address = (source / "address").read_text(encoding="utf-8")
     for name in ("zenodo_get.metadata.fetch_record_metadata", "zenodo_get.workflow.run_download"):
@@ -96,7 +100,7 @@ def zenodo_get(_kind: str, source: Path, out: Path) -> None:
     import_module("zenodo_get.zget").cli()
 
 
-def peer(kind: str, source: Path, out: Path) -> None:
+def peer(kind: str, source: Path, out: Path, _ways: int) -> None:
     """The forerunner's ``process()``; its Zenodo address is turned to the sandbox."""
     # Its package has our name: the checkout must not come first.
     sys.path[:] = [place for place in sys.path if not os.path.isdir(f"{place}/benchmarks")]
@@ -129,7 +133,8 @@ if __name__ == "__main__":
         "loop": loop,
         "bagit": bagit_python,
         "bdbag": bdbag,
-        "cp": copy_only,
         "zenodo_get": zenodo_get,
         "peer": peer,
-    }[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    }[
+        sys.argv[1]
+    ](sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

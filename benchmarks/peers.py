@@ -1,4 +1,4 @@
-"""Who is measured beside ``bic``, how it is called, and whether it is here."""
+"""Who is measured beside ``bic``, how it is called, and why not if it cannot be."""
 
 from __future__ import annotations
 
@@ -7,61 +7,86 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 
-from .cases import BAGIT, OLD, Case
+from .cases import ARIA2, ARIA2_SUM, BAGIT, BDBAG, CP, CURL, OLD, RCLONE, Case
 
-Command = list[str]
-CONNECTIONS = "16"
+Commands = dict[str, "list[str] | str"]
+MISSING = "not installed"
+NO_LIST = "needs nginx: the sandbox lists no folder"
+WAYS = 16
 SCRIPT = str(Path(__file__).with_name("contenders.py"))
+MD5SUM = "find . -type f -print0 | xargs -0 md5sum"
 
 
-def contenders(case: Case, source: Path, out: Path) -> dict[str, Command | None]:
-    """The commands of a case by the contender's name; None for one that is not installed."""
+def contenders(case: Case, source: Path, out: Path) -> Commands:
+    """What takes part in a case, ``bic`` first: a command by name, or why there is none."""
+    found: Commands = {"bic": case.bic(source, out)}
+    if case.kind == "start":
+        return found | _starting(found["bic"][-1])
     here = [sys.executable, SCRIPT]
-    place = [case.kind, str(source), str(out)]
-    found: dict[str, Command | None] = {"bic": case.bic(source, out)}
+    place = [case.kind, str(source), str(out), str(case.connections)]
+    loop = [*here, "loop", *place]
     if not case.peers:
-        return found
+        return found if case.light else {**found, "bare loop": loop}
     found["bic --no-verify"] = [*case.bic(source, out), "--no-verify"]
-    found["bare loop"] = [*here, "loop", *place]
-    old = os.environ.get("BIC_BENCH_FORERUNNER") or _python("bagit_create")
-    found[OLD] = [old, SCRIPT, "peer", *place] if old else None
-    if case.kind == "local":
-        found["cp"] = [*here, "cp", *place]
-        bagit = sys.executable if find_spec("bagit") else _python("bagit")
-        found[BAGIT] = [bagit, SCRIPT, "bagit", *place] if bagit else None
-        bdbag = _python("bdbag")
-        found["bdbag"] = [bdbag, SCRIPT, "bdbag", *place] if bdbag else None
-        return found
-    address = (source / "address").read_text(encoding="utf-8")
-    found["curl + md5sum"] = _shell(
-        "curl",
-        f"cd {out} && curl -s -Z --parallel-max {CONNECTIONS} -K {source}/curl.txt"
-        f" && find . -type f -print0 | xargs -0 md5sum > {out}.md5",
-    )
-    found["aria2c"] = _shell(
-        "aria2c",
-        f"aria2c -q -j {CONNECTIONS} -x 1 --file-allocation=none -d {out} -i {source}/aria2.txt",
-    )
-    found["wget2"] = _shell(
-        "wget2", f"wget2 -q --max-threads {CONNECTIONS} -P {out} -i {source}/wget2.txt"
-    )
-    found["rclone"] = (
-        _shell(
-            "rclone",
-            f"rclone -q copy --config /dev/null --transfers {CONNECTIONS} --checkers {CONNECTIONS}"
-            f" --http-url {address}/plain/ :http: {out}",
-        )
-        if not case.delay
-        else None
-    )
-    zenodo_get = _python("zenodo_get")
-    found["zenodo_get"] = [zenodo_get, SCRIPT, "zenodo_get", *place] if zenodo_get else None
+    found["bare loop"] = loop
+    old = _forerunner()
+    found[OLD] = [old, SCRIPT, "peer", *place] if old else MISSING
+    if case.kind == "http":
+        return found | _downloaders(source, out, place)
+    copy = shutil.which("cp")
+    found[CP] = [copy, "-r", str(source), str(out / "copy")] if copy else MISSING
+    bagit = sys.executable if find_spec("bagit") else _python("bagit")
+    found[BAGIT] = [bagit, SCRIPT, "bagit", *place] if bagit else MISSING
+    bdbag = _python("bdbag")
+    found[BDBAG] = [bdbag, SCRIPT, "bdbag", *place] if bdbag else MISSING
     return found
 
 
-def _shell(program: str, line: str) -> Command | None:
-    return ["/bin/sh", "-c", line] if shutil.which(program) else None
+def _downloaders(source: Path, out: Path, place: list[str]) -> Commands:
+    address = (source / "address").read_text(encoding="utf-8")
+    at, of = quote(str(out)), quote(str(source))
+    listed = (source / "files").is_dir()  # else the sandbox serves
+    curl = f"curl -q -sS --fail -Z --parallel-max {WAYS} -K {of}/curl.txt"
+    aria2 = f"aria2c -q --no-conf -j {WAYS} -x {WAYS} --file-allocation=none -i {of}/aria2.txt"
+    wget2 = f"wget2 --no-config -q --max-threads {WAYS} -i {of}/wget2.txt"
+    rclone = (
+        f"rclone -q copy --config /dev/null --transfers {WAYS} --checkers {WAYS}"
+        f" --http-url {address}/plain/ :http: {at}"
+    )
+    found: Commands = {
+        CURL: _shell("curl", f"cd {at} && {curl} && {MD5SUM} > {at}.md5"),
+        ARIA2: _shell("aria2c", f"{aria2} -d {at}"),
+        ARIA2_SUM: _shell("aria2c", f"cd {at} && {aria2} -d {at} && {MD5SUM} > {at}.md5"),
+        "wget2": _shell("wget2", f"{wget2} -P {at}") if listed else NO_LIST,
+        RCLONE: _shell("rclone", rclone) if listed else NO_LIST,
+    }
+    zenodo_get = _python("zenodo_get")
+    found["zenodo_get"] = [zenodo_get, SCRIPT, "zenodo_get", *place] if zenodo_get else MISSING
+    return found
+
+
+def _starting(option: str) -> Commands:
+    """The same question to the others; Python alone is the least that any of them takes."""
+    found: Commands = {"python, nothing else": [sys.executable, "-c", "pass"]}
+    old = _forerunner()
+    programs = {OLD: Path(old).with_name("bic") if old else None}
+    for name in ("bdbag", "zenodo_get"):
+        python = _python(name)
+        programs[name] = Path(python).with_name(name) if python else None
+    for name, program in programs.items():
+        found[name] = [str(program), option] if program and program.exists() else MISSING
+    return found
+
+
+def _shell(program: str, line: str) -> list[str] | str:
+    return ["/bin/sh", "-c", line] if shutil.which(program) else MISSING
+
+
+def _forerunner() -> str | None:
+    named = os.environ.get("BIC_BENCH_FORERUNNER")
+    return shutil.which(named) if named else _python("bagit_create")
 
 
 def _python(module: str) -> str | None:
@@ -69,6 +94,7 @@ def _python(module: str) -> str | None:
     folder = os.environ.get("BIC_BENCH_PEERS")
     if not folder:
         return None
-    python = Path(folder) / "python"
-    places = (python.parent.parent / "lib").glob(f"python3*/site-packages/{module}*")
-    return str(python) if python.exists() and any(places) else None
+    python = Path(os.path.abspath(folder)) / "python"  # no links followed: it finds its modules so
+    places = python.parent.parent.glob("lib/python3*/site-packages")
+    here = any((at / module).is_dir() or (at / f"{module}.py").exists() for at in places)
+    return str(python) if python.exists() and here else None

@@ -1,4 +1,4 @@
-"""A server far away: every answer comes after a while. ``python -m benchmarks.slow DIR PORT S``."""
+"""A server far away: every answer comes after a while. ``slow.py DIR PORT SECONDS``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 PATHS = (
     (r"/api/records/1", "record.json"),
     (r"/api/records/1/files", "files.json"),
+    (r"/plain/", "list.html"),
     (r"/api/records/1/files/([\w.]+)/content", "files/{}"),
     (r"/(?:plain|records/1/files)/([\w.]+)", "files/{}"),
 )
@@ -28,7 +29,9 @@ async def main(place: Path, port: int, delay: float) -> None:
                 body, status, kind = _body(place, path), "200 OK", "application/octet-stream"
                 if body is None:
                     body, status = b"", "404 Not Found"
-                if path.endswith(("/1", "/files")):
+                if path.endswith("/"):
+                    kind = "text/html"
+                elif path.endswith(("/1", "/files")):
                     kind = "application/json"
                 head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nContent-Type: {kind}"
                 head += "\r\nConnection: keep-alive\r\n\r\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -19,8 +21,9 @@ from typing import Any
 from bagit_create.sandbox import Sandbox
 
 BLOCK = 1 << 20
+SLOW = str(Path(__file__).with_name("slow.py"))
 
-CONFIG = """daemon off; pid {place}/pid; error_log {place}/errors.txt; worker_processes 1;
+CONFIG = """{user}daemon off; pid {place}/pid; error_log {place}/errors.txt; worker_processes 1;
 events {{ worker_connections 1024; }}
 http {{ access_log off; sendfile on; tcp_nodelay on; keepalive_requests 10000000;
 default_type application/octet-stream; client_body_temp_path {place}/t1; proxy_temp_path {place}/t2;
@@ -94,25 +97,41 @@ def serving(place: Path, count: int, size: int, delay: float) -> Iterator[str]:
             yield "the sandbox (no nginx here)"
         return
     port = free_port()
-    # In a process of its own: what it takes at its peak would be counted as every contender's.
-    made = [sys.executable, "-m", "benchmarks.upstream", *map(str, (place, port, count, size))]
-    subprocess.run(made, check=True)
+    address = f"http://127.0.0.1:{port}"
+    files = make_files(place / "files", count, size)
+    describe(place, address, files)
+    _tell(place, address, list(files))
     if delay:
-        command = [sys.executable, "-m", "benchmarks.slow", str(place), str(port), str(delay)]
+        command = [sys.executable, SLOW, str(place), str(port), str(delay)]
         name = f"a server that waits {delay * 1000:.0f} ms"
     else:
-        (place / "nginx.conf").write_text(CONFIG.format(place=place, port=port), encoding="utf-8")
+        # Started by root it would otherwise serve as a user who cannot read our folder.
+        user = f"user {pwd.getpwuid(0)[0]} {grp.getgrgid(0)[0]}; " if os.geteuid() == 0 else ""
+        (place / "nginx.conf").write_text(
+            CONFIG.format(place=place, port=port, user=user), encoding="utf-8"
+        )
         command, name = ["nginx", "-c", str(place / "nginx.conf")], "nginx"
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
-            for _ in range(500):
-                with suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                time.sleep(0.01)
+            await_server(server, port)
             yield name
         finally:
             server.terminate()
+
+
+def await_server(server: subprocess.Popen[bytes], port: int) -> None:
+    """Return when it takes connections.
+
+    :raises RuntimeError: if it ended, or does not within ten seconds.
+    """
+    for _ in range(1000):
+        if server.poll() is not None:
+            break
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"the server does not serve: {server.args!r}")
 
 
 def _tell(place: Path, address: str, names: list[str]) -> None:
@@ -126,18 +145,9 @@ def _tell(place: Path, address: str, names: list[str]) -> None:
     (place / "aria2.txt").write_text(
         "".join(f"{url}\n  out={name}\n" for name, url in urls.items()), "utf-8"
     )
+    (place / "list.html").write_text(
+        "<pre>" + "".join(f'<a href="{name}">{name}</a>\n' for name in names) + "</pre>", "utf-8"
+    )
     (place / "wget2.txt").write_text(
         "".join(f"{address}/plain/{name}\n" for name in names), "utf-8"
     )
-
-
-def main(place: Path, port: int, count: int, size: int) -> None:
-    """Write the files of a record, and what is told of them."""
-    address = f"http://127.0.0.1:{port}"
-    files = make_files(place / "files", count, size)
-    describe(place, address, files)
-    _tell(place, address, list(files))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
