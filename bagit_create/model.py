@@ -218,37 +218,6 @@ class Result:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One fault (or remark) about a bag or SIP, with a stable id.
-
-    ``level`` is ``"error"``, ``"warning"`` or ``"information"``; ``where`` is ``file`` or
-    ``file:line`` inside the bag.
-    """
-
-    id: str
-    level: str
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.level} {self.id} {self.where}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found of one bag.
-
-    ``verdict`` is ``"valid"``, ``"incomplete"`` (a sound light bag) or ``"invalid"``.
-    """
-
-    path: Path
-    verdict: str
-    findings: tuple[Finding, ...] = field(default=())
-    files: int = 0
-    bytes: int = 0
-
-
 class Events(Protocol):
     """Who wants to follow a run (a progress display, a batch) implements this.
 

@@ -19,13 +19,14 @@ import bagit_create
 PACKAGE = Path(bagit_create.__file__).parent
 
 #: Facts and the error tree, which any room above may use.
-GROUND = {"errors", "model", "log"}
+GROUND = {"errors", "model", "report", "log"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     # the ground: nothing of ours
     "__init__": set(),
     "errors": set(),
     "model": set(),
+    "report": set(),
     "log": set(),
     "version": set(),
     # what was asked for, and which servers there are

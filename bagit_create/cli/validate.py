@@ -9,7 +9,7 @@ import click
 
 from ..console import size_text
 from ..log import visible
-from ..model import Report
+from ..report import Report
 from . import output
 
 INVALID = 11

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..checksums import HEX_LENGTH, normalise
-from ..model import Report
+from ..report import Report
 from . import baginfo, content, names, sipjson, tagfiles
 from .findings import Findings
 from .readback import digest
