@@ -62,6 +62,9 @@ class Assembly:
         if renamed:
             pairs = [{"from": old, "to": new} for old, new in renamed]
             steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
+        if record.requested and record.requested != record.recid:
+            told = {"requested": record.requested, "recid": record.recid}
+            steps.append(sip.step("resolve", now(), "the source gave it another id", **told))
         for note in record.notes:
             steps.append(sip.step("note", now(), note))
         self._events.phase("write")

@@ -70,14 +70,27 @@ HEX_LENGTH = {
     "sha256": 64,
     "sha384": 96,
     "sha512": 128,
+    "sha3224": 56,
     "sha3256": 64,
+    "sha3384": 96,
     "sha3512": 128,
+    "blake2b512": 128,
+    "blake2s256": 64,
 }
-_HASHLIB_NAME = {"sha3256": "sha3_256", "sha3512": "sha3_512"}
+CRYPTOGRAPHIC = frozenset(HEX_LENGTH) - {"adler32", "crc32"}
+"""What may serve in a manifest: RFC 8493 section 2.4 asks for a cryptographic algorithm."""
+_HASHLIB_NAME = {
+    "sha3224": "sha3_224",
+    "sha3256": "sha3_256",
+    "sha3384": "sha3_384",
+    "sha3512": "sha3_512",
+    "blake2b512": "blake2b",
+    "blake2s256": "blake2s",
+}
 # The constructors themselves: hashlib.new() looks the name up anew for every file.
 _CONSTRUCTORS: dict[str, Callable[[], Hasher]] = {
     name: partial(getattr(hashlib, _HASHLIB_NAME.get(name, name)), usedforsecurity=False)
-    for name in MANIFEST_ALGORITHMS
+    for name in CRYPTOGRAPHIC
 }
 
 

@@ -318,7 +318,7 @@ def test_a_false_published_checksum_is_found_by_validating(harvest: Harvest) -> 
 
     found = [one.id for one in validate(Path(result["path"])).findings]
 
-    assert "C56" in found
+    assert "C25" in found
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,33 @@
-"""Judge a bag in a folder: structure, manifests, digests, and what makes it a CERN SIP.
+"""Judge a bag: declaration, structure, manifests, fetch.txt, digests, and what makes it a SIP.
 
 Nothing is trusted: links are not followed, special files not opened, nothing outside the bag is
-looked at, and every fault is reported, not only the first.
+looked at, nothing is fetched, and every fault is reported, not only the first.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
-import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..checksums import HEX_LENGTH, normalise
+from ..model import Events, Silent
 from ..report import Report
-from . import baginfo, content, names, sipjson, tagfiles
+from . import baginfo, content, crosscheck, names, sipfiles, sipjson
+from .container import Container, Kind
+from .declaration import Declaration, declaration
+from .fetchtxt import Fetch, read_fetch
 from .findings import Findings
-from .readback import digest
+from .folder import FolderBag
+from .manifest import Manifest, read_manifest
+from .siphead import SIP_JSON
+from .structure import Structure, is_junk, types
+from .table import ABSENT, Column, Table
 
 _MANIFEST = re.compile(r"(tag)?manifest-(.+)\.txt", re.IGNORECASE)
+_VARIABLE = ("shake128", "shake256")
 
 
 def validate(
@@ -27,172 +35,173 @@ def validate(
     *,
     verified: Iterable[tuple[str, int]] = (),
     jobs: int | None = None,
-    sip: bool = True,
+    sip: bool | None = None,
+    fast: bool = False,
+    events: Events | None = None,
 ) -> Report:
     """Validate a bag.
 
+    :param path: a folder, or an archive (tar, zip), which is not unpacked.
     :param verified: bag paths, and sizes in bytes, whose bytes were just compared with the digests
         that the manifests hold; they are not read again.
     :param jobs: threads for hashing; None takes one a core.
-    :param sip: whether the bag must be a CERN SIP as well.
+    :param sip: whether the bag must be a CERN SIP as well; None decides by what it looks like.
+    :param fast: read no payload: only structure, sizes, and tag files.
+    :param events: told of the progress.
     :returns: a report with the verdict ``valid``, ``incomplete`` (a sound light bag), ``invalid``.
     """
+    began = time.monotonic()
+    now = int(time.time())
     found = Findings()
-    one = _Bag(path, found, verified, jobs or os.cpu_count() or 1)
-    light = False
+    events = events or Silent()
+    container = _container(path, found)
+    if container is None:
+        return Report(
+            path, "invalid", found.all(), counts=found.counts, checked=now, mode=_mode(fast)
+        )
     try:
+        one = _Bag(container, found, verified)
         if one.is_bag():
-            light = one.check()
-            extra: content.Expected = {}
-            if sip:
-                facts = sipjson.Bag(
-                    path,
-                    one.payload,
-                    one.fetch,
-                    one.listed(),
-                    one.oxum,
-                    one.version,
-                    one.algorithms,
-                )
-                extra = sipjson.check(facts, found)
-            one.compare(extra)
-    except OSError as err:
-        found.error("S19", str(err.filename or path), f"cannot be read: {err.strerror}")
-    verdict = "invalid" if found.has_errors else "incomplete" if light else "valid"
-    return Report(path, verdict, found.all(), len(one.payload), sum(one.payload.values()))
+            one.check(sip)
+            events.phase("verify")
+            events.started(len(one.there.payload), one.there.payload.total())
+            one.compare(jobs or os.cpu_count() or 1, fast, events.advanced)
+        return one.report(path, _mode(fast), now, time.monotonic() - began)
+    finally:
+        container.close()
+
+
+def _mode(fast: bool) -> str:
+    return "fast" if fast else "full"
+
+
+def _container(path: Path, found: Findings) -> Container | None:
+    if path.is_dir():
+        return FolderBag(path)
+    found.error("S01", str(path), "not a folder")
+    return None
 
 
 class _Bag:
     """One bag under examination."""
 
     def __init__(
-        self, path: Path, found: Findings, verified: Iterable[tuple[str, int]], jobs: int
+        self, container: Container, found: Findings, verified: Iterable[tuple[str, int]]
     ) -> None:
-        self._path = path
+        self._container = container
         self._found = found
-        self._verified = verified
-        self._jobs = jobs
-        self._tags: dict[str, int] = {}
-        self._told = tagfiles.Declaration()
-        self._manifests: list[tagfiles.Manifest] = []
-        self._tag_manifests: list[tagfiles.Manifest] = []
-        self.payload: dict[str, int] = {}
-        self.fetch: dict[str, tuple[str, int | None, int]] = {}
-        self.oxum: tuple[int, int] | None = None
-
-    @property
-    def version(self) -> str:
-        """BagIt's version, as declared."""
-        return self._told.version
-
-    @property
-    def algorithms(self) -> tuple[str, ...]:
-        """Those of the payload manifests."""
-        return tuple(one.algorithm for one in self._manifests)
-
-    def listed(self) -> dict[str, dict[str, tuple[str, int]]]:
-        """Of each algorithm digest and line by path, as the payload manifests have them."""
-        return {one.algorithm: one.entries for one in self._manifests}
+        self._table = Table()
+        self._told = Declaration()
+        self._manifests: list[Manifest] = []
+        self._tag_manifests: list[Manifest] = []
+        self._fetch = Fetch(self._table)
+        self._sip: sipjson.Facts | None = None
+        self._light = False
+        self._names: dict[str, str] = {}
+        self.there = Structure(container, self._table, found)
+        self._verified = Column(self._table)
+        for path, size in verified:
+            self._verified.put(path, size)
 
     # -- structure ------------------------------------------------------------------------------
 
     def is_bag(self) -> bool:
-        """List what is on disk; False if there is nothing to examine further."""
-        found = self._found
-        if not self._path.is_dir():
-            found.error("S01", str(self._path), "not a folder")
+        """List what is there; False if there is nothing to examine further."""
+        found, there = self._found, self.there
+        there.scan()
+        if (kind := there.irregular.get("bagit.txt")) is not None:
+            found.error("D16", "bagit.txt", f"is a {kind.value}; refusing to read")
             return False
-        self._scan("")
-        if "bagit.txt" not in self._tags:
+        if "bagit.txt" not in there.tags:
+            inner = sorted(p for p in there.tags if re.fullmatch(r"[^/]+/bagit\.txt", p))
+            for path in inner[:3]:
+                text = f"no bagit.txt here, but {path[:-10]} is a bag; validate that"
+                found.error("S01", path[:-10], text)
             found.error("D01", "bagit.txt", "missing; this folder does not declare itself a bag")
-            return False
-        if not stat.S_ISDIR(_mode(self._path / "data")):
-            there = os.path.lexists(self._path / "data")
-            text = "is no folder" if there else "missing; every bag needs a payload folder"
-            found.error("S03" if there else "S02", "data/", text)
             return False
         return True
 
-    def _scan(self, top: str) -> None:
-        todo = [top]
-        while todo:
-            folder = todo.pop()
-            empty = True
-            try:
-                with os.scandir(self._path / folder) as entries:
-                    for entry in entries:
-                        empty = False
-                        relative = f"{folder}/{entry.name}" if folder else entry.name
-                        if entry.is_symlink():
-                            self._found.error("S17", relative, "symbolic link; not followed")
-                        elif entry.is_dir(follow_symlinks=False):
-                            todo.append(relative)
-                        elif entry.is_file(follow_symlinks=False):
-                            self._note(relative, entry.stat(follow_symlinks=False).st_size)
-                        else:
-                            self._found.error(
-                                "S15", relative, "special file; only regular ones are allowed"
-                            )
-            except OSError as err:  # one folder that cannot be read hides no other fault
-                self._found.error("S19", f"{folder}/", f"cannot be read: {err.strerror}")
-                continue
-            if empty and folder.startswith("data/") and folder not in ("data/content", "data/meta"):
-                self._found.information("S12", f"{folder}/", "empty folder, in no manifest")
-
-    def _note(self, relative: str, size: int) -> None:
-        if "/" not in relative or not relative.startswith("data/"):
-            self._tags[relative] = size
+    def _judge_data(self) -> None:
+        found, there = self._found, self.there
+        if "data" in there.folders:
             return
-        try:
-            relative.encode("utf-8")
-        except UnicodeEncodeError:
-            self._found.error(
-                "N05", ascii(relative), "the name is not UTF-8, no manifest can hold it"
-            )
-            return
-        self.payload[sys.intern(relative)] = size  # the manifests will have the same
+        if there.irregular.get("data") is Kind.LINK:
+            found.error("S03", "data", "is a symbolic link; it was not followed")
+        elif "data" in there.tags or "data" in there.irregular:
+            found.error("S03", "data", "is not a folder")
+        else:
+            found.error("S02", "data/", "missing; every bag needs a payload folder")
 
     # -- the whole check ------------------------------------------------------------------------
 
-    def check(self) -> bool:
-        """Examine everything; True if files are missing that fetch.txt promises."""
-        self._told = tagfiles.declaration(self._path, self._tags["bagit.txt"], self._found)
+    def check(self, sip: bool | None) -> None:
+        """Examine everything but the payload's bytes."""
+        found, there = self._found, self.there
+        self._judge_data()
+        self._reading("bagit.txt", self._read_declaration)
         self._read_manifests()
-        if "fetch.txt" in self._tags:
-            self.fetch = tagfiles.fetch(self._path, self._told, self._found)
-        names.reconcile(self._manifests, self.fetch, self.payload, self._told, self._found)
-        missing = self._compare_lists()
+        if "fetch.txt" in there.tags:
+            self._reading("fetch.txt", self._read_fetch)
+        is_sip = self._looks_like_sip() if sip is None else sip
+        light = is_sip and SIP_JSON in there.payload and sipjson.is_light(self._container)
+        if "fetch.txt" in there.tags and not len(self._fetch) and not light:
+            found.warning("F16", "fetch.txt", "promises nothing")
+        names.reconcile(self._manifests, self._fetch, there.payload, there.links, self._told, found)
+        there.judge(self._manifests[0].digests.lines if self._manifests else None)
+        if self._manifests:
+            crosscheck.payload(
+                there,
+                self._manifests,
+                self._fetch,
+                self._tag_manifests,
+                self._told,
+                found,
+                is_light=light,
+            )
         self._check_tags()
-        self.oxum = baginfo.check(
-            self._path,
-            self._tags.get("bag-info.txt"),
-            self._told,
-            self.payload,
-            self.fetch,
-            self._found,
-        )
-        names.clashes(self.payload, self._found)
-        return bool(missing)
+        names.clashes(there.payload, self._fetch, self._manifests, found)
+        names.portability(there.payload, self._told, found, sip=is_sip)
+        oxum = self._check_info()
+        content.strength(self._manifests, found, is_light=bool(self._missing()), sip=is_sip)
+        if is_sip:
+            self._check_sip(oxum)
 
-    def compare(self, extra: content.Expected) -> None:
-        """Read the payload; ``extra`` are digests that sip.json alone knows."""
-        content.compare(
-            self._path,
-            self.payload,
-            self._manifests,
-            extra,
-            self._verified,
-            self._jobs,
-            self._found,
+    def _looks_like_sip(self) -> bool:
+        there = self.there
+        return (
+            SIP_JSON in there.payload
+            or self._container.name.startswith("sip::")
+            or {"data/content", "data/meta"} <= there.folders
         )
+
+    def _reading(self, name: str, read: Callable[[], None]) -> None:
+        """Let a tag file that cannot be read be one finding, and the rest go on."""
+        try:
+            read()
+        except OSError as err:
+            self._found.error("S19", name, f"cannot be read: {err.strerror or err}")
+
+    def _read_declaration(self) -> None:
+        size = self.there.tags["bagit.txt"]
+        self._told = declaration(self._container, size, self._found)
+
+    def _read_fetch(self) -> None:
+        self._fetch = read_fetch(self._container, self._table, self._told, self._found)
 
     def _read_manifests(self) -> None:
         found = self._found
         seen: dict[str, str] = {}
-        for name in sorted(self._tags):
+        tags = Table()
+        odd = [name for name in self.there.irregular if _MANIFEST.fullmatch(name)]
+        for name in odd:
+            kind = self.there.irregular[name].value
+            found.error("M36", name, f"is a {kind}, not a regular file")
+        any_payload = False
+        for name in sorted(self.there.tags):
             match = _MANIFEST.fullmatch(name)
-            if match is None:
+            if match is None or "/" in name:
                 continue
+            any_payload = any_payload or not match[1]
             algorithm = normalise(match[2])
             kind = f"{'tag' if match[1] else ''}manifest-{algorithm}.txt"
             if kind in seen:
@@ -201,72 +210,141 @@ class _Bag:
             seen[kind] = name
             if name != kind:
                 level = found.error if self._told.strict else found.warning
-                level("S07", name, f"the name must be {kind}")
+                level("S07", name, f"the name must be {kind}", expected=kind, found=name)
             if algorithm not in HEX_LENGTH:
-                found.warning("S06", name, "not verified, the algorithm is unknown")
+                self._names[name] = algorithm
                 continue
-            made = tagfiles.manifest(self._path, name, algorithm, self._told, found)
+            made = Manifest(name, algorithm, tags if match[1] else self._table)
             (self._tag_manifests if match[1] else self._manifests).append(made)
-        if not self._manifests:
-            found.error(
-                "S04", "manifest-ALG.txt", "none found that can be verified; one is required"
-            )
+            self._reading(name, lambda one=made: self._read_manifest(one))  # type: ignore[misc]
+        for name, algorithm in self._names.items():
+            self._judge_unknown(name, algorithm)
+        if not any_payload and not odd:
+            text = "no manifest-ALG.txt found; at least one is required"
+            found.error("S04", "manifest-ALG.txt", text)
 
-    def _compare_lists(self) -> set[str]:
-        """Disk against manifests against fetch.txt; returns what is absent as promised."""
+    def _judge_unknown(self, name: str, algorithm: str) -> None:
         found = self._found
-        lists = [manifest.entries for manifest in self._manifests]
+        if algorithm in _VARIABLE or algorithm.startswith("shake"):
+            found.error("S09", name, f"{algorithm} has no fixed length")
+        elif self._manifests or name.lower().startswith("tag"):
+            found.warning("S06", name, f'not verified: algorithm "{algorithm}" is unknown')
+        else:
+            text = f'algorithm "{algorithm}" is not supported, nothing can be verified'
+            found.error("S05", name, text)
 
-        # Differences of sets would copy 100,000 names each.
-        for path in sorted(one for one in self.payload if not any(one in of for of in lists)):
-            found.error("M02", path, "not listed in any payload manifest")
-        for manifest in self._manifests:
-            here = manifest.entries
-            for path in sorted(p for p in here if p not in self.payload and p not in self.fetch):
-                line = here[path][1]
-                found.error("M01", f"{manifest.name}:{line}", f"{path} is listed but missing")
-            level = found.error if self._told.strict else found.information
-            for path in sorted({p for of in lists if of is not here for p in of if p not in here}):
-                level("M04", manifest.name, f"does not list {path}")
-        for path, (_, size, line) in self.fetch.items():
-            if not any(path in of for of in lists):
-                level = found.error if self._told.strict else found.warning
-                level("F05", f"fetch.txt:{line}", f"{path} is in no payload manifest")
-            if path in self.payload and size is not None and size != self.payload[path]:
-                found.warning("F13", f"fetch.txt:{line}", f"{path} is here with another size")
-        return self.fetch.keys() - self.payload.keys()
+    def _read_manifest(self, made: Manifest) -> None:
+        there = self.there
+        exists = there.tags.__contains__ if made.is_tag else there.payload.__contains__
+        read_manifest(self._container, made, self._told, self._found, exists)
+        if not made.is_tag and not len(made.digests.lines) and len(there.payload):
+            covered = len(self._manifests) > 1 or len(made.digests.lines)
+            level = self._found.warning if covered and not self._told.strict else self._found.error
+            text = f"empty, and there are {len(there.payload)} payload files"
+            level("M32", made.name, text)
 
     def _check_tags(self) -> None:
-        found = self._found
+        there, found = self.there, self._found
+        crosscheck.tag_files(there, self._manifests, self._tag_manifests, self._told, found)
         covered: set[str] = set()
-        for manifest in self._tag_manifests:
-            covered.update(manifest.entries)
-            for path, (expected, line) in manifest.entries.items():
-                where = f"{manifest.name}:{line}"
-                if path not in self._tags:
-                    found.error("T02", where, f"{path} is listed but missing")
-                    continue
-                if path.startswith("tagmanifest-"):
-                    level = found.error if self._told.strict else found.warning
-                    level("T04", where, f"lists {path}")
-                try:
-                    _, (actual,) = digest(f"{self._path}/{path}", (manifest.algorithm,))
-                except OSError as err:
-                    found.error("S19", path, f"cannot be read: {err.strerror}")
-                    continue
-                if actual.value != expected:
-                    found.error("T01", where, f"{path}: expected {expected}, found {actual.value}")
-            for other in self._manifests:
-                if other.name not in manifest.entries:
-                    level = found.error if self._told.strict else found.information
-                    level("T03", manifest.name, f"does not list {other.name}")
-        for name in sorted(self._tags.keys() - covered):
-            if not name.startswith("tagmanifest-"):
-                found.information("T08", name, "not protected by a tag manifest")
+        for one in self._tag_manifests:
+            covered.update(one.digests.lines)
+        crosscheck.unknown_tag_files(there, covered, self._told, found)
+
+    def _check_info(self) -> tuple[int, int] | None:
+        """bag-info.txt, or what stood for it; returns Payload-Oxum."""
+        there, told = self.there, self._told
+        name = "bag-info.txt" if told.number >= (0, 96) else "package-info.txt"
+        if name not in there.tags:
+            name = "bag-info.txt"
+        if name not in there.tags:
+            self._found.information("I01", name, "missing")
+            return None
+        here = (there.payload.total(), len(there.payload))
+        for target in there.links.values():  # a link counts as what it leads to
+            here = (here[0] + (there.payload.get(target) or 0), here[1] + 1)
+        missing = self._missing()
+        sizes = [self._fetch.sizes.get(path) for path in missing]
+        known = [size for size in sizes if size is not None]
+        whole = (here[0] + sum(known), here[1] + len(missing))
+        payload = baginfo.Payload(
+            here, whole if len(known) == len(sizes) else None, bool(missing), self._lost_junk
+        )
+        try:
+            elements = baginfo.read_elements(
+                self._container, name, there.tags[name], told, self._found
+            )
+        except OSError as err:
+            self._found.error("S19", name, f"cannot be read: {err.strerror or err}")
+            return None
+        return baginfo.judge(name, elements, payload, told, self._found)
+
+    def _lost_junk(self) -> int:
+        payload = self.there.payload
+        listed = {path for one in self._manifests for path in one.digests.lines}
+        return sum(path not in payload and is_junk(path) for path in listed)
+
+    def _missing(self) -> list[str]:
+        """What fetch.txt promises and is not here."""
+        there = self.there.payload.whole()
+        rows = self._table.rows
+        return [path for path in self._fetch.lines if there[rows[path]] == ABSENT]
+
+    def _check_sip(self, oxum: tuple[int, int] | None) -> None:
+        there, found = self.there, self._found
+        for line in self._fetch.secret:
+            found.error("C30", ("fetch.txt", line), "contains credentials (not shown)")
+        sipfiles.bag(
+            self._container, there, self._manifests, self._fetch.lines, self._told, oxum, found
+        )
+        listed = {one.algorithm: one for one in self._manifests}
+        facts = sipjson.Bag(self._container, there, self._fetch, listed)
+        self._sip = sipjson.check(facts, found)
+        sipfiles.metadata(self._container, self._sip.metadata, self._sip.recid, there, found)
+
+    # -- bytes, and the end ---------------------------------------------------------------------
+
+    def compare(self, jobs: int, fast: bool, advanced: Callable[[int], None]) -> None:
+        """Read the files."""
+        sip = self._sip
+        reading = content.Content(
+            self.there,
+            self._manifests,
+            self._tag_manifests,
+            sip.extra if sip else {},
+            self._verified,
+            self._found,
+            self._look if sip else _ignore,
+        )
+        reading.compare(self._container, jobs, not fast, advanced)
+
+    def _look(self, path: str, size: int, head: bytes) -> None:
+        sipfiles.look(path, size, head, self._found)
+
+    def report(self, path: Path, mode: str, now: int, seconds: float) -> Report:
+        """All that was found."""
+        found, payload = self._found, self.there.payload
+        missing = self._missing()
+        sizes = [self._fetch.sizes.get(one) for one in missing]
+        verdict = "invalid" if found.has_errors else "incomplete" if missing else "valid"
+        return Report(
+            path,
+            verdict,
+            found.all(),
+            len(payload),
+            payload.total(),
+            mode,
+            self._sip is not None,
+            self._told.version,
+            tuple(one.algorithm for one in self._manifests),
+            len(missing),
+            None if None in sizes else sum(size for size in sizes if size is not None),
+            found.counts,
+            types(payload),
+            seconds=seconds,
+            checked=now,
+        )
 
 
-def _mode(path: Path) -> int:
-    try:
-        return path.lstat().st_mode
-    except OSError:
-        return 0
+def _ignore(path: str, size: int, head: bytes) -> None:
+    """A plain bag may hold what it likes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -35,8 +35,8 @@ class Member(NamedTuple):
     empty: bool = False
 
 
-Take = Callable[[str, int, tuple[Checksum, ...]], None]
-"""Called with a path, the bytes that were read, and their digests."""
+Take = Callable[[str, int, tuple[Checksum, ...], bytes], None]
+"""Called with a path, the number of bytes read, their digests, and the first of them."""
 
 
 class Container(Protocol):
@@ -46,10 +46,10 @@ class Container(Protocol):
     name: str
     """Of the base directory."""
 
-    def members(self) -> Iterator[Member]:
+    def members(self, unreadable: Callable[[str, OSError], None]) -> Iterator[Member]:
         """All that is in the bag but its base directory, in no order.
 
-        :raises OSError: if it cannot be listed; what was listed before stands.
+        :param unreadable: called for each folder, or part of an archive, that cannot be listed.
         """
 
     def open(self, path: str) -> BinaryIO:
@@ -60,17 +60,20 @@ class Container(Protocol):
 
     def digest_all(
         self,
-        wanted: Collection[str],
+        wanted: Iterable[tuple[str, int]],
         algorithms: Callable[[str], tuple[str, ...]],
         take: Take,
         failed: Callable[[str, OSError], None],
         jobs: int,
+        advanced: Callable[[int], None] | None = None,
     ) -> None:
         """Read each of these files once, in whatever order is quickest.
 
+        :param wanted: paths, and their sizes in bytes; may be gone through several times.
         :param algorithms: tells for a path which digests to compute.
         :param take: called for each file read, from several threads.
         :param failed: called for each that cannot be read.
+        :param advanced: called with the number of bytes read since the last call.
         """
 
     def close(self) -> None:

@@ -1,65 +1,131 @@
-"""The bytes of the payload against what its manifests promise."""
+"""The bytes of a bag's files against what manifests and sip.json promise of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from .findings import Findings
-from .readback import digest, each
-from .tagfiles import Manifest
+from ..checksums import CRYPTOGRAPHIC
+from ..model import Checksum
+from .container import Container
+from .findings import Findings, Place
+from .manifest import Manifest
+from .structure import Structure
+from .table import Column
 
-Expected = dict[str, list[tuple[str, str, str, str]]]
+Expected = dict[str, list[tuple[str, str, str, Place]]]
 """Bag path to digests that the file must have: finding id, algorithm, value, where it is told."""
 _WEAK = ("md5", "sha1")
-_NO_PROOF = ("adler32", "crc32")
+Look = Callable[[str, int, bytes], None]
+"""Looks at a file's path, size in bytes, and first bytes."""
 
 
-def compare(
-    bag: Path,
-    payload: Mapping[str, int],
-    manifests: Sequence[Manifest],
-    extra: Expected,
-    verified: Iterable[tuple[str, int]],
-    jobs: int,
-    found: Findings,
-) -> None:
-    """Read each payload file once and compare it with all that is told of it.
+class Content:
+    """Reads each file once and compares it with all that is told of it.
 
-    :param payload: bag paths on disk, with sizes in bytes.
-    :param extra: what is told elsewhere than in ``manifests``.
-    :param verified: those, with sizes, that need not be read again.
-    :param jobs: threads for large files.
+    :param extra: what sip.json tells and no manifest does.
+    :param verified: sizes of payload files that need not be read again.
     """
-    expected: Expected = {}
-    here = dict(verified)
-    for manifest in manifests:
-        for path, (value, line) in manifest.entries.items():
-            if path in payload and here.get(path) != payload[path]:
-                entry = ("M03", manifest.algorithm, value, f"{manifest.name}:{line}")
-                expected.setdefault(path, []).append(entry)
-    for path, more in extra.items():
-        if path in payload and here.get(path) != payload[path]:
-            expected.setdefault(path, []).extend(more)
 
-    def check(path: str) -> None:
-        wanted = expected[path]
-        try:
-            size, sums = digest(f"{bag}/{path}", [one[1] for one in wanted])
-        except OSError as err:  # gone, or not readable: the other files are still judged
-            found.error("S19", path, f"cannot be read: {err.strerror}")
+    def __init__(
+        self,
+        there: Structure,
+        manifests: Sequence[Manifest],
+        tag_manifests: Sequence[Manifest],
+        extra: Expected,
+        verified: Column,
+        found: Findings,
+        look: Look,
+    ) -> None:
+        self._there = there
+        self._manifests = manifests
+        self._tag_manifests = tag_manifests
+        self._extra = extra
+        self._verified = verified
+        self._found = found
+        self._look = look
+        self._named: Mapping[str, list[str]] = _by_target(there.links)
+        self._with_payload = True
+
+    def compare(
+        self,
+        container: Container,
+        jobs: int,
+        payload: bool,
+        advanced: Callable[[int], None] | None,
+    ) -> None:
+        """Read everything that something is told of.
+
+        :param payload: False reads the tag files only.
+        """
+        self._with_payload = payload
+        container.digest_all(self, self._algorithms, self._take, self._failed, jobs, advanced)
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        """The files to be read, and their sizes in bytes."""
+        for path, size in self._there.tags.items():
+            if any(path in one for one in self._tag_manifests):
+                yield path, size
+        if not self._with_payload:
             return
+        payload, verified = self._there.payload, self._verified
+        for path in payload:
+            size = payload[path]
+            if verified.get(path) != size and next(self._told(path), None) is not None:
+                yield path, size
+
+    def _told(self, path: str) -> Iterator[tuple[str, str, str, Place]]:
+        """What is told of a file: of itself, and of the links that lead to it."""
+        lists = self._manifests if path.startswith("data/") else self._tag_manifests
+        for name in (path, *self._named.get(path, ())):
+            for one in lists:
+                if (value := one.digests.get(name)) is not None:
+                    number = "T01" if one.is_tag else "M03"
+                    yield number, one.algorithm, value, one.line(name)
+            yield from self._extra.get(name, ())
+
+    def _algorithms(self, path: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one[1] for one in self._told(path)))
+
+    def _take(self, path: str, size: int, sums: tuple[Checksum, ...], head: bytes) -> None:
+        found = self._found
+        tags = self._there.tags
+        due = tags[path] if path in tags else self._there.payload[path]
+        if size != due:
+            text = "the size changed during validation"
+            found.error("S23", path, text, expected=str(due), found=str(size))
         actual = {one.algorithm: one.value for one in sums}
-        if size != payload[path]:
-            found.error("S23", path, "the size changed during validation")
-        for number, algorithm, value, where in wanted:
+        for number, algorithm, value, where in self._told(path):
             if actual[algorithm] != value:
                 text = f"{path}: {algorithm} expected {value}, found {actual[algorithm]}"
-                found.error(number, where, f"{text} ({size} bytes)")
+                found.error(
+                    number,
+                    where,
+                    f"{text} ({size} bytes)",
+                    expected=f"{algorithm}:{value}",
+                    found=f"{algorithm}:{actual[algorithm]}",
+                )
+        self._look(path, size, head)
 
-    each(check, expected, lambda path: payload[path], jobs)
-    names = [one.algorithm for one in manifests]
-    if names and all(name in _NO_PROOF for name in names):
-        found.error("S10", "manifest", f"{', '.join(names)} cannot serve as a checksum")
-    elif names and all(name in (*_WEAK, *_NO_PROOF) for name in names):
-        found.information("M35", "manifest", f"only {', '.join(names)}; add sha512")
+    def _failed(self, path: str, err: OSError) -> None:
+        self._found.error("S19", path, f"cannot be read: {err.strerror or err}")
+
+
+def _by_target(links: Mapping[str, str]) -> dict[str, list[str]]:
+    made: dict[str, list[str]] = {}
+    for link, target in links.items():
+        made.setdefault(target, []).append(link)
+    return made
+
+
+def strength(manifests: Sequence[Manifest], found: Findings, *, is_light: bool, sip: bool) -> None:
+    """Say what the algorithms are worth (RFC 8493 section 2.4)."""
+    proofs = [one.algorithm for one in manifests if one.algorithm in CRYPTOGRAPHIC]
+    for one in manifests:
+        if one.algorithm in CRYPTOGRAPHIC:
+            continue
+        # The light SIPs of CERN Open Data have nothing better until they are completed.
+        level = found.warning if proofs and is_light else found.error
+        level("S10", one.name, f"{one.algorithm} cannot serve as a BagIt checksum")
+    if proofs and all(name in _WEAK for name in proofs):
+        text = f"only {', '.join(proofs)}: add sha256 or sha512"
+        found.warning("C42" if sip else "M35", manifests[0].name, text)

@@ -26,6 +26,7 @@ class Stream:
         self._text = ""
         self._at = 0
         self._ended = False
+        self._lines = 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=_refuse)
 
@@ -61,6 +62,25 @@ class Stream:
         self._skip()
         self._end()
         return made, keys
+
+    def line(self, error: Exception) -> int:
+        """The line, from 1, in which :meth:`object` met this error; 0 if that cannot be told."""
+        if isinstance(error, json.JSONDecodeError):
+            return self._lines + error.lineno
+        if isinstance(error, UnicodeDecodeError):
+            return 0
+        return self._lines + self._text.count("\n", 0, self._at) + 1
+
+    @staticmethod
+    def words(error: Exception) -> str:
+        """What is wrong, without the position, which counts from the last piece that was read."""
+        if isinstance(error, json.JSONDecodeError):
+            return f"{error.msg} (column {error.colno})"
+        if isinstance(error, UnicodeDecodeError):
+            return f"byte 0x{error.object[error.start]:02X} is not UTF-8"
+        if isinstance(error, RecursionError):
+            return "nested too deeply"
+        return str(error)[:200]
 
     def _items(self, item: Callable[[Any], None]) -> None:
         self._skip()
@@ -118,6 +138,7 @@ class Stream:
             return False
         raw = self._file.read(size)
         self._ended = not raw
+        self._lines += self._text.count("\n", 0, self._at)
         self._text = self._text[self._at :] + self._utf8.decode(raw, final=not raw)
         self._at = 0
         return bool(raw)

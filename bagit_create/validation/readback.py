@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
-from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, read_block
+from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, ParallelDigests, read_block
 from ..errors import InvalidSip
 from ..model import Checksum, Fetched
 
 Item = TypeVar("Item")
 SMALL = 64 * 1024
 """Bytes up to which reading a file is mostly interpreter, so that threads would only wait."""
+HEAD = 512
+"""Bytes at a file's beginning that tell what it is."""
 
 
 def read_back(
@@ -36,7 +40,7 @@ def read_back(
         expected = _quickest(one.checksums)
         used.add(expected.algorithm)
         try:
-            size, found = digest(f"{bag}/{one.placed.bagpath}", (expected.algorithm,), on_bytes)
+            size, found, _ = digest(f"{bag}/{one.placed.bagpath}", (expected.algorithm,), on_bytes)
         except OSError as err:
             wrong.append(f"{one.placed.bagpath}: {err.strerror}")
             return
@@ -58,42 +62,64 @@ def read_back(
 def each(
     work: Callable[[Item], None], items: Iterable[Item], size: Callable[[Item], int], jobs: int
 ) -> None:
-    """Call ``work`` for every item: large files in threads, small ones in this one."""
-    small: list[Item] = []
-    with ThreadPoolExecutor(max(1, min(jobs, os.cpu_count() or 1))) as pool:
-        waiting = []
-        for item in items:
-            if size(item) > SMALL:
-                waiting.append(pool.submit(work, item))
-            else:
-                small.append(item)
-        for item in small:
+    """Call ``work`` for every item: large files in threads, small ones in this one.
+
+    :param items: gone through twice; nothing is kept of them.
+    """
+    width = max(1, min(jobs, os.cpu_count() or 1))
+    large = (item for item in items if size(item) > SMALL)
+    lock = Lock()
+
+    def take_turns() -> None:
+        while True:
+            with lock:
+                item = next(large, None)
+            if item is None:
+                return
             work(item)
+
+    with ThreadPoolExecutor(width) as pool:
+        waiting = [pool.submit(take_turns) for _ in range(width)]
+        for item in items:
+            if size(item) <= SMALL:
+                work(item)
         for one in waiting:
             one.result()
 
 
 def digest(
-    path: str | bytes, algorithms: Sequence[str], on_bytes: Callable[[int], None] | None = None
-) -> tuple[int, tuple[Checksum, ...]]:
-    """Read a regular file once, never through a link: its size in bytes and its digests.
+    path: str | bytes,
+    algorithms: Sequence[str],
+    on_bytes: Callable[[int], None] | None = None,
+    *,
+    parallel: bool = False,
+) -> tuple[int, tuple[Checksum, ...], bytes]:
+    """Read a regular file once, never through a link.
 
-    :raises OSError: if it cannot be read.
+    :param parallel: compute each digest in a thread of its own.
+    :returns: its size in bytes, its digests, and its first bytes.
+    :raises OSError: if it cannot be read, or is no regular file.
     """
-    digests = Digests(algorithms)
     size = 0
+    head = b""
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    digests = ParallelDigests(algorithms) if parallel else Digests(algorithms)
     try:
         while block := read_block(source):
             digests.update(block)
+            head = head or bytes(block[:HEAD])
             size += len(block)
             if on_bytes is not None:
                 on_bytes(len(block))
-            if len(block) < BLOCK and size >= os.fstat(source).st_size:
-                break
+            if len(block) < BLOCK:
+                facts = os.fstat(source)
+                if size >= facts.st_size or not stat.S_ISREG(facts.st_mode):
+                    break
+        return size, digests.checksums(), head
     finally:
         os.close(source)
-    return size, digests.checksums()
+        if isinstance(digests, ParallelDigests):
+            digests.close()
 
 
 def _quickest(checksums: Sequence[Checksum]) -> Checksum:

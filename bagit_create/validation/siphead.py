@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from .findings import Findings
@@ -20,52 +21,57 @@ def check(document: dict[str, Any], folder: str, found: Findings) -> bool | None
     light = None
     audit = document.get("audit")
     if not isinstance(audit, list) or not audit:
-        found.error("C05", f"{SIP_JSON} /audit", f"expected a non-empty array, found {kind(audit)}")
+        found.error("C05", (SIP_JSON, "/audit"), f"expected a non-empty array, found {kind(audit)}")
     else:
         light = at(audit[0], "tool", "params", "dry_run")
         if not isinstance(light, bool):
-            where = f"{SIP_JSON} /audit/0/tool/params/dry_run"
+            where = (SIP_JSON, "/audit/0/tool/params/dry_run")
             found.error("C06", where, f"expected true or false, found {kind(light)}")
             light = None
         _check_times(audit, found)
-        _compare_params(document, audit[0], found)
+        _compare_params(document, audit, found)
     for rule, key in (("C08", "source"), ("C09", "recid")):
         value = document.get(key)
         if value in (None, ""):
-            found.error(rule, f"{SIP_JSON} /{key}", f"expected a text, found {kind(value)}")
+            found.error(rule, (SIP_JSON, f"/{key}"), f"expected a text, found {kind(value)}")
         elif not isinstance(value, str):
-            found.warning("C10", f"{SIP_JSON} /{key}", f"expected a text, found {kind(value)}")
+            found.warning("C10", (SIP_JSON, f"/{key}"), f"expected a text, found {kind(value)}")
         elif len(value) > 50:
             found.warning(
-                "C11", f"{SIP_JSON} /{key}", f"{len(value)} characters; the platform has 50"
+                "C11", (SIP_JSON, f"/{key}"), f"{len(value)} characters; the platform has 50"
             )
     stamp = document.get("sip_creation_timestamp")
+    where = (SIP_JSON, "/sip_creation_timestamp")
     if type(stamp) is not int:
-        where = f"{SIP_JSON} /sip_creation_timestamp"
-        found.error("C33", where, f"expected an integer, found {kind(stamp)}")
+        level = found.warning if stamp is None else found.error
+        level("C33", where, f"expected an integer, found {kind(stamp)}")
     elif stamp > time.time() + DAY_S:
-        found.warning("C33", f"{SIP_JSON} /sip_creation_timestamp", f"{stamp} is in the future")
+        found.warning("C33", where, f"{stamp} is in the future")
     name = f"sip::{document.get('source')}::{document.get('recid')}::{stamp}"
-    if folder.startswith("sip::") and folder != name:
-        found.warning("C12", folder, f'expected "{name}"')
-    meta = document.get("usr-meta", {})
-    if not isinstance(meta, dict):
-        found.error("C34", f"{SIP_JSON} /usr-meta", f"expected an object, found {kind(meta)}")
-    elif type(meta.get("embargo_timestamp", 0)) is not int:
-        found.warning("C35", f"{SIP_JSON} /usr-meta/embargo_timestamp", "expected Unix seconds")
+    if folder != name:
+        text = "the folder's name is not made of source, record id and time"
+        found.warning("C12", folder, text, expected=name, found=folder)
+    _check_own_notes(document.get("usr-meta", {}), found)
     schema = document.get("$schema")
     if schema is not None and not re.search(r"sip-schema-[a-z0-9.]+\.json", str(schema)[:500]):
-        found.information("C32", f"{SIP_JSON} /$schema", f"unknown schema {kind(schema)}")
+        found.information("C32", (SIP_JSON, "/$schema"), f"unknown schema {kind(schema)}")
+    details = document.get("source_details")
+    for key in ("source_path", "source_base_path"):
+        path = at(details, key)
+        if isinstance(path, str) and re.match(r"/|[A-Za-z]:[\\/]", path):
+            text = "absolute path of the machine that made the package"
+            found.information("C55", (SIP_JSON, f"/source_details/{key}"), text)
     return light
 
 
 def _check_times(audit: list[Any], found: Findings) -> None:
     before = None
     for number, one in enumerate(audit):
-        where = f"{SIP_JSON} /audit/{number}/timestamp"
+        where = (SIP_JSON, f"/audit/{number}/timestamp")
         now = at(one, "timestamp")
-        if type(now) is not int:
-            found.warning("C07", where, "not an integer")
+        if type(now) is not int or not isinstance(at(one, "tool"), dict):
+            text = "a step needs a tool and an integer as its time"
+            found.warning("C07", where, text, found=kind(now))
             continue
         # Step 0 carries the package's own time, which is chosen last: only later steps have order.
         if before is not None and now < before:
@@ -73,12 +79,35 @@ def _check_times(audit: list[Any], found: Findings) -> None:
         before = now if number else None
 
 
-def _compare_params(document: dict[str, Any], first: Any, found: Findings) -> None:
-    """The record that was asked for may differ from the one harvested (a DOI, a concept)."""
-    told, here = at(first, "tool", "params", "source"), document.get("source")
-    if isinstance(told, str) and isinstance(here, str) and told != here:
-        where = f"{SIP_JSON} /audit/0/tool/params/source"
-        found.warning("C13", where, f'"{told[:40]}", but /source is "{here[:40]}"')
+def _check_own_notes(meta: Any, found: Findings) -> None:
+    if not isinstance(meta, dict):
+        text = f"expected an object, found {kind(meta)}; the platform's announce fails on this"
+        found.error("C34", (SIP_JSON, "/usr-meta"), text)
+        return
+    where = (SIP_JSON, "/usr-meta/embargo_timestamp")
+    embargo = meta.get("embargo_timestamp", 0)
+    if type(embargo) is not int:
+        found.warning("C35", where, f"expected Unix seconds, found {kind(embargo)}")
+    elif embargo:
+        try:
+            moment = datetime.fromtimestamp(embargo, UTC)
+        except (OverflowError, OSError, ValueError):
+            found.warning("C35", where, f"{embargo} is no time")
+            return
+        over = "was embargoed" if embargo <= time.time() else "embargoed"
+        found.information("C36", where, f"{over} until {moment:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _compare_params(document: dict[str, Any], audit: list[Any], found: Findings) -> None:
+    """The record that was asked for may differ from the one harvested: then a step says so."""
+    resolved = any(at(one, "action") == "resolve" for one in audit)
+    for key in ("source", "recid"):
+        told, here = at(audit[0], "tool", "params", key), document.get(key)
+        if told is None or not isinstance(here, str) or str(told).lower() == here.lower():
+            continue
+        if not resolved:
+            where = (SIP_JSON, f"/audit/0/tool/params/{key}")
+            found.warning("C13", where, f'"{str(told)[:60]}", but /{key} is "{here[:60]}"')
 
 
 def at(value: Any, *keys: str) -> Any:
