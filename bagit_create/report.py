@@ -57,7 +57,8 @@ class Report:
     what is promised (None if a size is unknown). ``counts`` has the number of findings of each
     level, those too that were too many to keep. ``types`` are the payload's, largest first.
     ``opinion`` is what another validator says, ``profile`` the profile that was checked.
-    ``seconds`` is how long it took, ``checked`` when it began (Unix seconds).
+    ``seconds`` is how long it took, ``checked`` when it began (Unix seconds). ``tag_files`` are the
+    sha256 of the tag files, where they were asked for.
     """
 
     path: Path
@@ -77,3 +78,4 @@ class Report:
     profile: str = ""
     seconds: float = 0.0
     checked: int = 0
+    tag_files: Mapping[str, str] = field(default_factory=dict)

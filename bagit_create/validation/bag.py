@@ -22,6 +22,7 @@ from .fetchtxt import Fetch, read_fetch
 from .findings import Findings
 from .folder import FolderBag
 from .manifest import Manifest, read_manifest
+from .opinion import ask
 from .siphead import SIP_JSON
 from .structure import Structure, is_junk, types
 from .table import ABSENT, Column, Table
@@ -37,6 +38,8 @@ def validate(
     jobs: int | None = None,
     sip: bool | None = None,
     fast: bool = False,
+    second_opinion: bool = False,
+    fingerprint: bool = False,
     events: Events | None = None,
 ) -> Report:
     """Validate a bag.
@@ -47,6 +50,8 @@ def validate(
     :param jobs: threads for hashing; None takes one a core.
     :param sip: whether the bag must be a CERN SIP as well; None decides by what it looks like.
     :param fast: read no payload: only structure, sizes, and tag files.
+    :param second_opinion: ask bagit-python too.
+    :param fingerprint: have the sha256 of each tag file in the report.
     :param events: told of the progress.
     :returns: a report with the verdict ``valid``, ``incomplete`` (a sound light bag), ``invalid``.
     """
@@ -65,8 +70,9 @@ def validate(
             one.check(sip)
             events.phase("verify")
             events.started(len(one.there.payload), one.there.payload.total())
-            one.compare(jobs or os.cpu_count() or 1, fast, events.advanced)
-        return one.report(path, _mode(fast), now, time.monotonic() - began)
+            one.compare(jobs or os.cpu_count() or 1, fast, fingerprint, events.advanced)
+        opinion = ask(path, one.there.irregular) if second_opinion else ""
+        return one.report(path, _mode(fast), now, time.monotonic() - began, opinion)
     finally:
         container.close()
 
@@ -96,7 +102,7 @@ class _Bag:
         self._tag_manifests: list[Manifest] = []
         self._fetch = Fetch(self._table)
         self._sip: sipjson.Facts | None = None
-        self._light = False
+        self._tag_files: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self.there = Structure(container, self._table, found)
         self._verified = Column(self._table)
@@ -304,7 +310,9 @@ class _Bag:
 
     # -- bytes, and the end ---------------------------------------------------------------------
 
-    def compare(self, jobs: int, fast: bool, advanced: Callable[[int], None]) -> None:
+    def compare(
+        self, jobs: int, fast: bool, fingerprint: bool, advanced: Callable[[int], None]
+    ) -> None:
         """Read the files."""
         sip = self._sip
         reading = content.Content(
@@ -315,13 +323,15 @@ class _Bag:
             self._verified,
             self._found,
             self._look if sip else _ignore,
+            fingerprint,
         )
+        self._tag_files = reading.tag_files
         reading.compare(self._container, jobs, not fast, advanced)
 
     def _look(self, path: str, size: int, head: bytes) -> None:
         sipfiles.look(path, size, head, self._found)
 
-    def report(self, path: Path, mode: str, now: int, seconds: float) -> Report:
+    def report(self, path: Path, mode: str, now: int, seconds: float, opinion: str) -> Report:
         """All that was found."""
         found, payload = self._found, self.there.payload
         missing = self._missing()
@@ -341,8 +351,10 @@ class _Bag:
             None if None in sizes else sum(size for size in sizes if size is not None),
             found.counts,
             types(payload),
+            opinion=opinion,
             seconds=seconds,
             checked=now,
+            tag_files=self._tag_files,
         )
 
 

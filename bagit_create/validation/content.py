@@ -24,6 +24,7 @@ class Content:
 
     :param extra: what sip.json tells and no manifest does.
     :param verified: sizes of payload files that need not be read again.
+    :param fingerprint: whether ``tag_files`` shall have the sha256 of each tag file.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Content:
         verified: Column,
         found: Findings,
         look: Look,
+        fingerprint: bool,
     ) -> None:
         self._there = there
         self._manifests = manifests
@@ -43,6 +45,8 @@ class Content:
         self._verified = verified
         self._found = found
         self._look = look
+        self._fingerprint = fingerprint
+        self.tag_files: dict[str, str] = {}
         self._named: Mapping[str, list[str]] = _by_target(there.links)
         self._with_payload = True
 
@@ -63,7 +67,7 @@ class Content:
     def __iter__(self) -> Iterator[tuple[str, int]]:
         """The files to be read, and their sizes in bytes."""
         for path, size in self._there.tags.items():
-            if any(path in one for one in self._tag_manifests):
+            if self._fingerprint or any(path in one for one in self._tag_manifests):
                 yield path, size
         if not self._with_payload:
             return
@@ -84,7 +88,10 @@ class Content:
             yield from self._extra.get(name, ())
 
     def _algorithms(self, path: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one[1] for one in self._told(path)))
+        names = dict.fromkeys(one[1] for one in self._told(path))
+        if self._fingerprint and path in self._there.tags:
+            names["sha256"] = None
+        return tuple(names)
 
     def _take(self, path: str, size: int, sums: tuple[Checksum, ...], head: bytes) -> None:
         found = self._found
@@ -104,6 +111,8 @@ class Content:
                     expected=f"{algorithm}:{value}",
                     found=f"{algorithm}:{actual[algorithm]}",
                 )
+        if self._fingerprint and path in tags:
+            self.tag_files[path] = actual["sha256"]
         self._look(path, size, head)
 
     def _failed(self, path: str, err: OSError) -> None:
