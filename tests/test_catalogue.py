@@ -22,7 +22,7 @@ KINDS = {
     "F": 22,
     "Z": 9,
     "C": 62,
-    "P": 20,
+    "P": 21,
 }
 IDS = [f"{kind}{number:02}" for kind, last in KINDS.items() for number in range(1, last + 1)]
 
