@@ -6,17 +6,24 @@ is sealed again, so that nothing but that defect is left. Nothing here knows the
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
 import stat
+import struct
+import tarfile
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 Damage = Callable[[Path], object]
 
@@ -2591,8 +2598,460 @@ FETCH = (
 )
 
 
+# -- serialised bags ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry of an archive."""
+
+    name: str
+    content: bytes = b""
+    kind: bytes = tarfile.REGTYPE
+    target: str = ""
+
+
+Hook = Callable[[list[Member], Path], list[Member]]
+"""What is done to the entries of a good archive; the path is a folder that nothing is to touch."""
+
+KINDS = ("zip", "tar", "tar.gz")
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def members(bag: Path) -> list[Member]:
+    """A bag as an archive has it: its folder first."""
+    found = [Member(f"{bag.name}/", kind=tarfile.DIRTYPE)]
+    for path in sorted(bag.rglob("*")):
+        name = path.relative_to(bag.parent).as_posix()
+        if path.is_dir():
+            found.append(Member(f"{name}/", kind=tarfile.DIRTYPE))
+        else:
+            found.append(Member(name, path.read_bytes()))
+    return found
+
+
+def zipped(entries: list[Member], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip file."""
+    made = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w", method) as archive:
+        warnings.simplefilter("ignore")  # about names that stand there twice
+        for one in entries:
+            info = zipfile.ZipInfo(one.name, EPOCH)
+            info.compress_type = method
+            bits = {tarfile.DIRTYPE: stat.S_IFDIR | 0o755, tarfile.SYMTYPE: stat.S_IFLNK | 0o777}
+            info.external_attr = bits.get(one.kind, stat.S_IFREG | 0o644) << 16
+            archive.writestr(info, one.target.encode() or one.content)
+    return made.getvalue()
+
+
+def tarred(entries: list[Member], style: int = tarfile.PAX_FORMAT) -> bytes:
+    """A tar file."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=style) as archive:
+        for one in entries:
+            info = tarfile.TarInfo(one.name)
+            info.type = one.kind
+            info.linkname = one.target
+            info.size = len(one.content)
+            info.mode = 0o755 if one.kind == tarfile.DIRTYPE else 0o644
+            archive.addfile(info, io.BytesIO(one.content))
+    return made.getvalue()
+
+
+def written(kind: str, entries: list[Member]) -> bytes:
+    """An archive of that kind."""
+    if kind == "zip":
+        return zipped(entries)
+    return gzip.compress(tarred(entries), mtime=0) if kind.endswith("gz") else tarred(entries)
+
+
+def _serialised(
+    verdict: str,
+    level: str,
+    name: str,
+    ids: str = "",
+    *,
+    damage: Damage = lambda bag: None,
+    hook: Hook = lambda entries, away: entries,
+    bytewise: Callable[[bytes], bytes] = lambda content: content,
+    write: Callable[[str, list[Member]], bytes] = written,
+    stem: str = "bag",
+    kinds: tuple[str, ...] = KINDS,
+    version: str = OLD,
+    also: str = "",
+    special: bool = False,
+) -> list[Case]:
+    def maker(kind: str) -> Callable[[Path], Path]:
+        def make(folder: Path) -> Path:
+            there = bag(damage, version)(folder / "work")
+            away = folder / "out/away"
+            away.mkdir(parents=True)
+            content = bytewise(write(kind, hook(members(there), away)))
+            shutil.rmtree(folder / "work")
+            return put(folder / "out", f"{stem}.{kind}", content)
+
+        return make
+
+    return [
+        Case(
+            f"{kind}: {name}",
+            maker(kind),
+            verdict,
+            tuple(ids.split()),
+            level,
+            also=tuple(also.split()),
+            clean=verdict in ("valid", "incomplete"),
+            special=special,
+        )
+        for kind in kinds
+    ]
+
+
+badly = partial(_serialised, "invalid", "error")
+oddly = partial(_serialised, "valid", "warning")
+finely = partial(_serialised, "valid", "information")
+
+
+def more(*entries: Member) -> Hook:
+    """Entries after the good ones."""
+    return lambda found, away: [*found, *entries]
+
+
+def stripped(entries: list[Member], away: Path) -> list[Member]:
+    """The bag's files at the top level."""
+    found = (replace(one, name=one.name.partition("/")[2]) for one in entries)
+    return [one for one in found if one.name]
+
+
+def absolute(entries: list[Member], away: Path) -> list[Member]:
+    """One entry goes where it must not."""
+    return [*entries, Member(f"{away}/evil", b"x")]
+
+
+def patched(offset: dict[bytes, int], layout: str, value: int) -> Callable[[bytes], bytes]:
+    """A zip file with another value in the headers that begin so, at that offset."""
+
+    def change(content: bytes) -> bytes:
+        made = bytearray(content)
+        for signature, place in offset.items():
+            for match in re.finditer(re.escape(signature), content):
+                struct.pack_into(layout, made, match.start() + place, value)
+        return bytes(made)
+
+    return change
+
+
+LOCAL, CENTRAL = b"PK\3\4", b"PK\1\2"
+FLAGS = {LOCAL: 6, CENTRAL: 8}
+METHOD = {LOCAL: 8, CENTRAL: 10}
+SIZE = {LOCAL: 22, CENTRAL: 24}
+
+
+def flipped(content: bytes) -> bytes:
+    """A byte of the first payload file is another one; the zip file is not compressed."""
+    assert content.count(b"alpha\n") == 1
+    return content.replace(b"alpha\n", b"alphA\n")
+
+
+def beginning(part: float, content: bytes) -> bytes:
+    """What there is of a file that was cut off, in the middle of a block."""
+    return content[: int(len(content) * part) // 2 * 2 + 1]
+
+
+BLOCK = 1 << 24
+BLOCKS = 1000
+
+
+def zip_bomb(kind: str, entries: list[Member]) -> bytes:
+    """16 MB that become 16 GB of zeros; the header claims 4 GiB, the most that it can."""
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = squeezer.compress(bytes(BLOCK)) + squeezer.flush(zlib.Z_FULL_FLUSH)
+    data = block * BLOCKS + squeezer.flush(zlib.Z_FINISH)
+    content = zipped([*entries, Member("bag/data/big", data)], zipfile.ZIP_STORED)
+    made = bytearray(content)
+    name = b"bag/data/big"
+    for signature, length in ((LOCAL, 30), (CENTRAL, 46)):
+        at = made.index(name, 0 if signature == LOCAL else made.rindex(CENTRAL)) - length
+        assert made[at : at + 4] == signature
+        struct.pack_into("<H", made, at + METHOD[signature], zipfile.ZIP_DEFLATED)
+        struct.pack_into("<I", made, at + SIZE[signature], 0xFFFFFFF0)
+    return bytes(made)
+
+
+def gzip_bomb(kind: str, entries: list[Member]) -> bytes:
+    """16 MB that become 16 GB, as gzip members one after the other."""
+    info = tarfile.TarInfo("bag/data/big")
+    info.size = BLOCK * BLOCKS
+    good = tarred(entries)
+    end = good.rstrip(b"\0")
+    good = good[: -(-len(end) // 512) * 512]
+    first = gzip.compress(good + info.tobuf(tarfile.GNU_FORMAT), mtime=0)
+    block = gzip.compress(bytes(BLOCK), mtime=0)
+    return first + block * BLOCKS + gzip.compress(bytes(1024), mtime=0)
+
+
+def claimed(kind: str, entries: list[Member]) -> bytes:
+    """A tar file whose last entry claims 4 TB and ends after a few bytes."""
+    info = tarfile.TarInfo("bag/data/big")
+    info.size = 4 * 10**12
+    content = tarred(entries).rstrip(b"\0")
+    content += bytes(-len(content) % 512) + info.tobuf(tarfile.GNU_FORMAT) + b"x" * 512
+    return gzip.compress(content, mtime=0) if kind == "tar.gz" else content
+
+
+def streamed(kind: str, entries: list[Member]) -> bytes:
+    """A zip file from a writer that could not go back: sizes come after the data."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.made = bytearray()
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: Any) -> int:
+            self.made += content
+            return len(content)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one in entries:
+            archive.writestr(zipfile.ZipInfo(one.name, EPOCH), one.content)
+    return bytes(pipe.made)
+
+
+def inside_out(kind: str, entries: list[Member]) -> bytes:
+    """An archive with nothing in it but another archive."""
+    inner = written("tar.gz", entries)
+    return written(kind, [Member("bag/", kind=tarfile.DIRTYPE), Member("bag/bag.tar.gz", inner)])
+
+
+def packed_data(entries: list[Member], away: Path) -> list[Member]:
+    """The payload as an archive of its own."""
+    inner = [one for one in entries if one.name.startswith("bag/data/")]
+    outer = [one for one in entries if not one.name.startswith("bag/data/")]
+    return [*outer, Member("bag/data.tar.gz", written("tar.gz", inner))]
+
+
+NOT_UTF8 = "data/caf\u00e9.txt"
+
+ARCHIVES = (
+    finely("a good bag"),
+    finely("a good bag of 1.0", version=NEW),
+    finely(
+        "a good bag, packed without entries for folders",
+        hook=lambda entries, away: [one for one in entries if one.kind != tarfile.DIRTYPE],
+    ),
+    finely("a good bag, packed the other way round", hook=lambda entries, away: entries[::-1]),
+    finely(
+        "letters of the world and long names",
+        damage=add("data/\u00e9 \u65e5\u672c.txt", "data/" + "n" * 150),
+    ),
+    finely(
+        "a good bag packed as ./bag",
+        hook=lambda entries, away: [replace(one, name=f"./{one.name}") for one in entries],
+        kinds=("tar", "tar.gz"),
+    ),
+    finely(
+        "the old format",
+        write=lambda kind, entries: tarred(entries, tarfile.USTAR_FORMAT),
+        kinds=("tar",),
+    ),
+    finely(
+        "the GNU format",
+        damage=add("data/\u00e9.txt", "data/" + "n" * 150),
+        write=lambda kind, entries: tarred(entries, tarfile.GNU_FORMAT),
+        kinds=("tar",),
+    ),
+    finely(
+        "not compressed",
+        write=lambda kind, entries: zipped(entries, zipfile.ZIP_STORED),
+        kinds=("zip",),
+    ),
+    finely("sizes after the data", write=streamed, kinds=("zip",)),
+    finely("a comment", bytewise=lambda content: content[:-2] + b"\x05\0hello", kinds=("zip",)),
+    finely("a good bag", kinds=("tgz",)),
+    _serialised(
+        "incomplete",
+        "warning",
+        "a light bag",
+        damage=lambda bag: fetch(f"{URL} 6 data/a.txt")(bag),
+    ),
+    badly("another byte", "M03", damage=write("data/a.txt", "alphA\n")),
+    badly("a file is missing", "M01", damage=remove("data/a.txt")),
+    badly("a file more", "M02", damage=write("data/extra")),
+    badly("no bagit.txt", "D01", damage=remove("bagit.txt")),
+    badly("a wrong Payload-Oxum", "I05", damage=instead_of_oxum("Payload-Oxum: 1.1\n")),
+    badly("a path out of the bag", "M11", damage=line(f"{ZERO}  data/../../x"), also="Z03"),
+    badly("bag files at the top level", "Z01", hook=stripped, also="Z02"),
+    badly("a file beside the bag", "Z01", hook=more(Member("readme.txt", b"x"))),
+    badly(
+        "two bags",
+        "Z01",
+        hook=lambda entries, away: entries
+        + [replace(one, name=one.name.replace("bag", "other", 1)) for one in entries],
+        also="Z02",
+    ),
+    badly(
+        "what a Mac puts beside", "Z01", hook=more(Member("__MACOSX/._bag", b"x")), kinds=("zip",)
+    ),
+    badly(
+        "nothing in it",
+        "Z01|D01|Z07",
+        hook=lambda entries, away: [],
+        also="Z01 Z07 D01 S01 S02 S04",
+    ),
+    oddly("another name than the folder", "Z02", stem="other"),
+    badly("an absolute path", "Z03", hook=absolute, also="Z01 M02 I05"),
+    badly("a path out of the archive", "Z03", hook=more(Member("../evil", b"x")), also="Z01"),
+    badly(
+        "a path through the bag and out of the archive",
+        "Z03",
+        hook=more(Member("bag/data/../../../evil", b"x")),
+        also="Z01",
+    ),
+    badly("a path with a drive", "Z03", hook=more(Member("C:\\evil", b"x")), also="Z01"),
+    badly("a path with backslashes", "Z03", hook=more(Member("bag\\data\\evil", b"x")), also="Z01"),
+    badly("a path out with backslashes", "Z03", hook=more(Member("..\\evil", b"x")), also="Z01"),
+    badly(
+        "a symbolic link out of the bag",
+        "Z04",
+        hook=more(Member("bag/data/l", kind=tarfile.SYMTYPE, target="/etc/passwd")),
+        also="S17 M02 I05",
+    ),
+    badly(
+        "a symbolic link in the bag",
+        "Z04",
+        hook=more(Member("bag/data/l", kind=tarfile.SYMTYPE, target="a.txt")),
+        also="S16 M02 I05",
+    ),
+    badly(
+        "a file below a symbolic link",
+        "Z04",
+        hook=lambda entries, away: [
+            *entries,
+            Member("bag/data/l", kind=tarfile.SYMTYPE, target=str(away)),
+            Member("bag/data/l/evil", b"x"),
+        ],
+        also="S17 S18 M02 Z05 I05",
+    ),
+    *(
+        badly(f"{text}", "Z04", hook=more(one), kinds=("tar", "tar.gz"), also="M02 S15 I05")
+        for text, one in (
+            ("a hard link", Member("bag/data/l", kind=tarfile.LNKTYPE, target="bag/data/a.txt")),
+            ("a hard link out", Member("bag/data/l", kind=tarfile.LNKTYPE, target="/etc/passwd")),
+            ("a FIFO", Member("bag/data/p", kind=tarfile.FIFOTYPE)),
+            ("a device", Member("bag/data/d", kind=tarfile.CHRTYPE)),
+        )
+    ),
+    badly("an entry twice", "Z05", hook=more(Member("bag/data/a.txt", b"alpha\n")), also="M03 I05"),
+    badly(
+        "an entry twice, with other bytes",
+        "Z05",
+        hook=more(Member("bag/data/a.txt", b"other")),
+        also="M03 I05",
+    ),
+    badly(
+        "bagit.txt twice",
+        "Z05",
+        hook=more(Member("bag/bagit.txt", b"BagIt-Version: 1.0\n" + ENCODING.encode())),
+        also="T01",
+    ),
+    badly("entries that differ only in case", "Z05", damage=add("data/A.txt")),
+    badly(
+        "16 MB that become 16 GB",
+        "Z06",
+        write=gzip_bomb,
+        kinds=("tar.gz",),
+        special=True,
+        also="M02 I05",
+    ),
+    badly(
+        "16 MB that become more",
+        "Z06",
+        write=zip_bomb,
+        kinds=("zip",),
+        special=True,
+        also="Z07 M02 I05",
+    ),
+    badly(
+        "4 TB claimed", "Z06|Z07", write=claimed, kinds=("tar", "tar.gz"), also="Z06 Z07 M02 I05"
+    ),
+    *(
+        badly(
+            f"cut off after {text}",
+            "Z07",
+            bytewise=partial(beginning, part),
+            also="D01 S02 S04 M01 T02 I05 Z01",
+        )
+        for text, part in (("half", 0.49), ("a tenth", 0.1))
+    ),
+    badly(
+        "cut off between two blocks",
+        "Z07|S04|D01",
+        bytewise=lambda content: content[: len(content) // 1024 * 512],
+        kinds=("tar",),
+        also="Z07 D01 S02 S04 M01 M02 T02 I05",
+    ),
+    badly(
+        "no archive at all", "Z07", bytewise=lambda content: b"This is a text.\n" * 99, also="S01"
+    ),
+    badly("an empty file", "Z07", bytewise=lambda content: b"", also="S01"),
+    badly("encrypted", "Z07", bytewise=patched(FLAGS, "<H", 1), kinds=("zip",), also="D01 S02 S04"),
+    badly(
+        "an unknown compression",
+        "Z07",
+        bytewise=patched(METHOD, "<H", 97),
+        kinds=("zip",),
+        also="D01 S02 S04",
+    ),
+    badly(
+        "a byte flipped in the archive",
+        "Z07|M03",
+        write=lambda kind, entries: flipped(zipped(entries, zipfile.ZIP_STORED)),
+        kinds=("zip",),
+        also="Z07 M03",
+    ),
+    badly(
+        "a wrong checksum of the compressed data",
+        "Z07",
+        bytewise=lambda content: content[:-8] + bytes(4) + content[-4:],
+        kinds=("tar.gz",),
+    ),
+    badly("an archive in the archive", "Z08", write=inside_out, also="D01 S01 S02 S04"),
+    badly("data.tar.gz instead of data/", "Z08", hook=packed_data, also="S02 M01 I05"),
+    _serialised(
+        "",
+        "warning",
+        "a name in the code page of DOS",
+        "Z09",
+        damage=add(NOT_UTF8),
+        hook=lambda entries, away: [
+            replace(one, name=one.name.replace("\u00e9", "#")) for one in entries
+        ],
+        bytewise=lambda content: content.replace(b"caf#", b"caf\x82"),
+        kinds=("zip",),
+        also="*",
+    ),
+    _serialised(
+        "",
+        "warning",
+        "a name in ISO-8859-1",
+        "Z09",
+        damage=add(NOT_UTF8),
+        hook=lambda entries, away: [
+            replace(one, name=one.name.replace("\u00e9", "\udce9")) for one in entries
+        ],
+        write=lambda kind, entries: tarred(entries, tarfile.GNU_FORMAT),
+        kinds=("tar",),
+        also="*",
+    ),
+)
+
+
 CASES: tuple[Case, ...] = tuple(
     chain.from_iterable(
-        chain(DECLARATION, STRUCTURE, MANIFESTS, NAMES, TAG_MANIFESTS, BAG_INFO, FETCH)
+        chain(DECLARATION, STRUCTURE, MANIFESTS, NAMES, TAG_MANIFESTS, BAG_INFO, FETCH, ARCHIVES)
     )
 )
+"""Validated as bags only, with ``--bag``."""
