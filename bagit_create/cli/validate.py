@@ -19,7 +19,7 @@ from . import output, verdicts
 
 if TYPE_CHECKING:
     from ..report import Report
-    from ..validation.fixity import Change, Record
+    from ..validation.fixity import Change
 
 INVALID = 11
 INCOMPLETE = 8
@@ -29,7 +29,9 @@ DAY_S = 86400
 @click.command(short_help="Check packages that are there already.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--bag", "only_bag", is_flag=True, help="Check as BagIt bags only, not as SIPs.")
-@click.option("--sip", "must_be_sip", is_flag=True, help="Check as SIPs, even what looks like none.")
+@click.option(
+    "--sip", "must_be_sip", is_flag=True, help="Check as SIPs, even what looks like none."
+)
 @click.option("--fast", is_flag=True, help="Read no payload: structure, names and sizes only.")
 @click.option("--profile", metavar="FILE", help="Check against a BagIt profile as well.")
 @click.option("--second-opinion", is_flag=True, help="Show what bagit-python says, too.")
@@ -158,7 +160,7 @@ class _Run:
         days = self._given["older_than"]
         if self._record is None or days is None:
             return False
-        return self._record.checked(key) > time.time() - days * DAY_S
+        return bool(self._record.checked(key) > time.time() - days * DAY_S)
 
     def check(self, path: Path, shown: Any) -> Report:
         """Validate one package."""

@@ -106,7 +106,9 @@ def _report(one: Report) -> dict[str, Any]:
         "seconds": round(one.seconds, 3),
         "second_opinion": one.opinion or None,
         "profile": one.profile or None,
-        "counts": {level: one.counts.get(level, 0) for level in ("error", "warning", "information")},
+        "counts": {
+            level: one.counts.get(level, 0) for level in ("error", "warning", "information")
+        },
         "findings": [_finding(finding) for finding in one.findings],
     }
 

@@ -1,6 +1,8 @@
 """Is it a bag, is it a SIP, and are the bytes those that its manifests promise?"""
 
 from .bag import validate
+from .profile import Profile
+from .profile import read as read_profile
 from .readback import read_back
 
-__all__ = ["read_back", "validate"]
+__all__ = ["Profile", "read_back", "read_profile", "validate"]

@@ -59,13 +59,14 @@ def read_elements(
         found.error("I02", name, f"{size} bytes: too large to be what it should be")
         return []
     elements: list[Element] = []
-    long = 0
+    long: list[int] = []
     for number, text in lines(container, name, told.encoding, found, "I13"):
         where = (name, number)
         if number == 1 and text.startswith("\ufeff"):
             found.error("I13", where, "starts with a byte-order mark, which is forbidden")
             text = text[1:]
-        long += len(text) > 79
+        if len(text) > 79:
+            long.append(number)
         if text[:1] in (" ", "\t"):
             if ":" in text and not elements and not told.strict:
                 text = text.lstrip(" \t")  # the drafts let white space stand before a label
@@ -88,7 +89,8 @@ def read_elements(
         _judge_spaces(label, value, where, told, found)
         elements.append(Element(label.strip(" \t"), value.strip(" \t"), number))
     if long:
-        found.information("I14", name, f"{long} lines are longer than 79 characters")
+        text = f"{len(long)} lines are longer than 79 characters, the first here"
+        found.information("I14", (name, long[0]), text)
     for element in elements:
         if not element.value:
             found.information("I12", (name, element.line), f"{element.label} is empty")

@@ -45,6 +45,8 @@ class Container(Protocol):
     path: Path
     name: str
     """Of the base directory."""
+    serialisation: str | None
+    """``"tar"``, ``"tar.gz"``, ``"zip"`` and so on; None for a folder."""
 
     def members(self, unreadable: Callable[[str, OSError], None]) -> Iterator[Member]:
         """All that is in the bag but its base directory, in no order.

@@ -28,6 +28,8 @@ def payload(
     :param is_light: the bag says itself that it is a light SIP: such a bag of 0.97 promises files
         too of which nobody published a checksum.
     """
+    if not manifests:
+        return  # it is said already that there is none
     sizes, promised = there.payload.whole(), fetch.lines.whole()
     columns = [(one, one.digests.lines.whole()) for one in manifests]
     tagged = {path: (one.name, line) for one in tag_manifests for path, line in one.payload.items()}
@@ -44,8 +46,9 @@ def payload(
             _unlisted(path, here, fetched, promised[row], tagged, told, found, is_light)
             continue
         if not here and not fetched:
-            where = next((one.name, lines[row]) for one, lines in columns if lines[row] != ABSENT)
-            _missing(path, where, there, manifests, found)
+            for one, lines in columns:
+                if lines[row] != ABSENT:
+                    _missing(path, (one.name, lines[row]), there, found)
         if lists < len(columns):
             _partly(path, row, columns, here, fetched, promised[row], told, found)
         if fetched:
@@ -80,7 +83,6 @@ def _missing(
     path: str,
     where: tuple[str, int],
     there: Structure,
-    manifests: Sequence[Manifest],
     found: Findings,
 ) -> None:
     if is_junk(path):
@@ -167,11 +169,11 @@ def tag_files(
         for path in sorted(covered):
             if path not in one and path in there.tags:
                 found.warning("T07", one.name, f"lacks {path}, which another tag manifest lists")
+    _unknown_tag_files(there, covered, told, found)
     if not tag_manifests:
         found.information("T10", "tagmanifest-ALG.txt", "none: the tag files are unprotected")
         return
-    here = {one.algorithm for one in manifests}
-    if here != {one.algorithm for one in tag_manifests}:
+    if {one.algorithm for one in manifests} != {one.algorithm for one in tag_manifests}:
         text = "the tag manifests use other algorithms than the payload manifests"
         found.information("T09", tag_manifests[0].name, text)
     for path in sorted(there.tags.keys() - covered):
@@ -189,7 +191,7 @@ def _missing_tag(path: str, where: tuple[str, int], there: Structure, found: Fin
         found.error(number, where, f"{path} is listed but missing")
 
 
-def unknown_tag_files(
+def _unknown_tag_files(
     there: Structure, covered: Collection[str], told: Declaration, found: Findings
 ) -> None:
     """Tag files and folders that the specification does not name.

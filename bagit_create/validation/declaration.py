@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 
@@ -13,14 +14,15 @@ VERSIONS = ("0.93", "0.94", "0.95", "0.96", "0.97", "1.0")
 MAX_BYTES = 1024
 _LABELS = ("BagIt-Version", "Tag-File-Character-Encoding")
 _ENCODINGS = re.compile(
-    r"utf-(?:7|8|16(?:be|le)?|32(?:be|le)?)|us-ascii|iso-8859-(?:[1-9]|1[013456])"
+    r"utf-(?:7|8|16(?:be|le)?|32(?:be|le)?)|csutf8|(?:us-)?ascii|latin[1-6]"
+    r"|iso[-_]8859-(?:[1-9]|1[013456])|ms_kanji"
     r"|windows-(?:125[0-8]|874)|koi8-[ru]|shift_jis|euc-(?:jp|kr)|iso-2022-(?:jp|kr)|gb2312|gbk"
     r"|gb18030|hz-gb-2312|big5(?:-hkscs)?|tis-620|macintosh|ibm(?:037|437|775|85[0257]|86[0-9])",
     re.IGNORECASE,
 )
 """Of IANA's registered character sets those that Python reads. Not whatever Python calls a codec:
 ``rot13`` and ``base64`` are none."""
-_PYTHON_NAMES = {"macintosh": "mac-roman", "windows-874": "cp874"}
+_PYTHON_NAMES = {"macintosh": "mac-roman", "windows-874": "cp874", "csutf8": "utf-8"}
 
 
 @dataclass
@@ -52,6 +54,7 @@ def declaration(container: Container, size: int, found: Findings) -> Declaration
     if size > MAX_BYTES:
         found.error("D16", "bagit.txt", f"{size} bytes; two short lines were due")
         return told
+    before = found.counts["error"]
     read = list(lines(container, "bagit.txt", "utf-8", found, "D03", ended="D15"))
     if read and read[0][1].startswith("\ufeff"):
         found.error("D02", ("bagit.txt", 1), "starts with a byte-order mark, which is forbidden")
@@ -60,12 +63,19 @@ def declaration(container: Container, size: int, found: Findings) -> Declaration
     if names == [*reversed(_LABELS)]:
         found.error("D06", "bagit.txt", "the two lines are in the wrong order")
         read[:2] = [(1, read[1][1]), (2, read[0][1])]
-    elif len(names) == 2 and names[0] == names[1] and names[0]:
-        found.error("D08", ("bagit.txt", 2), f"{names[0]} given twice")
-        del read[1]
+    kept: list[tuple[int, str]] = []
+    for number, text in read:
+        label = _label(text)
+        if label and label in map(_label, (one[1] for one in kept)):
+            found.error("D08", ("bagit.txt", number), f"{label} given twice")
+        else:
+            kept.append((number, text))
+    read = kept
+    if not size:
+        found.error("D04", "bagit.txt", "empty", expected=f"{_LABELS[0]}: …")
     for (number, text), label in zip(read, _LABELS, strict=False):
         _judge(number, text, label, told, found)
-    if len(read) < 2:
+    if len(read) < 2 and (not size or found.counts["error"] == before):
         missing = _LABELS[1] if names[:1] == [_LABELS[0]] or not names[:1] else _LABELS[0]
         found.error(
             "D05",
@@ -118,4 +128,4 @@ def _encoding(name: str, where: tuple[str, int], found: Findings) -> str:
         return "utf-8"
     if name.lower() != "utf-8":
         found.information("D13", where, f"tag files use {name}; UTF-8 is recommended")
-    return _PYTHON_NAMES.get(name.lower(), name.lower())
+    return codecs.lookup(_PYTHON_NAMES.get(name.lower(), name.lower())).name

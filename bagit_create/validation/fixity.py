@@ -3,8 +3,8 @@
 The record is a file of the user's choosing to which each check adds one line of JSON a package; no
 line is ever changed. What a line tells is enough to say which packages are new, gone, changed,
 newly at fault or repaired: the verdict, the size, and a sha256 of every tag file, manifests
-included. As the manifests hold the digests of the payload, a package is what it was if its manifests
-are and it is valid.
+included. As the manifests hold the digests of the payload, a package is what it was if its
+manifests are and it is valid.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ class Record:
             "bytes": report.bytes,
             "tag_files": dict(sorted(report.tag_files.items())),
             "errors": report.counts["error"],
-            "faults": [
-                f"{one.id} {one.where}" for one in report.findings if one.level == "error"
-            ][:FAULTS_AT_MOST],
+            "faults": [f"{one.id} {one.where}" for one in report.findings if one.level == "error"][
+                :FAULTS_AT_MOST
+            ],
         }
         before = self._last.get(package)
         self._append(fact)
@@ -151,9 +151,7 @@ def _compare(package: str, before: dict[str, Any] | None, now: dict[str, Any]) -
         for name, value in now["tag_files"].items()
         if before["tag_files"].get(name) != value
     ]
-    details += [
-        f"{name} vanished" for name in before["tag_files"] if name not in now["tag_files"]
-    ]
+    details += [f"{name} vanished" for name in before["tag_files"] if name not in now["tag_files"]]
     for what in ("files", "bytes"):
         if before[what] != now[what]:
             details.append(f"{before[what]} payload {what} then, {now[what]} now")

@@ -25,6 +25,8 @@ _KINDS = {
 class FolderBag:
     """The :class:`~.container.Container` that a folder is."""
 
+    serialisation: str | None = None
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.absolute().name

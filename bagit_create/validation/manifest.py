@@ -15,6 +15,9 @@ from .table import Digests, Table
 
 MAX_ROWS = 20_000_000
 """Paths: with more, a manifest is made to fill the memory."""
+_SWAPPED = re.compile(
+    r"(.*?)[ \t]+[0-9a-fA-F]{8,}|[A-Za-z0-9-]+ ?\((.*)\) ?= ?[0-9a-fA-F]+", re.DOTALL
+)
 _LINE = re.compile(r"([0-9a-fA-F]+)[ \t]+(\*?)(.+)", re.DOTALL)
 _BOM = "\ufeff"
 
@@ -50,80 +53,107 @@ def read_manifest(
     :param exists: whether a file of that path is in the bag.
     :raises OSError: if it cannot be read.
     """
-    length = HEX_LENGTH[made.algorithm]
-    kind = "tagmanifest" if made.is_tag else "manifest"
-    digests, known = made.digests, made.digests.lines
+    reader = _Reader(made, container.name, told, found, exists)
     for number, text in lines(container, made.name, told.encoding, found, "M26", ended="M33"):
-        where = (made.name, number)
         if number == 1 and text.startswith(_BOM):
             level = found.error if told.strict else found.warning
-            level("M25", where, "byte-order mark before the first checksum")
+            level("M25", (made.name, 1), "byte-order mark before the first checksum")
             text = text[1:]
-        match = _LINE.fullmatch(text)
-        if match is None:
-            match = _unusual(text, where, told, found, exists)
-            if match is None:
-                continue
-        digest, star, path = match[1].lower(), match[2], match[3]
-        if len(digest) != length:
-            text = f"{made.algorithm} needs {length} hexadecimal digits"
-            found.error("M05", where, text, expected=str(length), found=str(len(digest)))
-            continue
-        if star:
-            level = found.warning if told.strict else found.information
-            level("M20", where, 'binary marker "*"; strict validators will reject this bag')
-        plain = check_path(path, told, where, found, bag=container.name, kind=kind)
-        if plain is None:
-            if made.is_tag and path.startswith("data/"):
-                made.payload[path] = number
-            continue
-        line = known.get(plain)
-        if line is None:
-            digests.put(plain, digest, number)
-        elif (other := digests.get(plain)) == digest:
-            level = found.error if told.strict else found.warning
-            level("M08", where, f"{plain} already listed on line {line}")
-        else:
-            text = f"{plain} is listed with another checksum on line {line}"
-            found.error("M09", where, text, expected=other or "", found=digest)
-        if len(known.table.rows) > MAX_ROWS:
+        reader.take(number, text)
+        if len(made.digests.lines.table.rows) > MAX_ROWS:
+            where = (made.name, number)
             found.error("M36", where, f"more than {MAX_ROWS} files are listed; read no further")
             return
 
 
-def _unusual(
-    text: str,
-    where: tuple[str, int],
-    told: Declaration,
-    found: Findings,
-    exists: Callable[[str], bool],
-) -> re.Match[str] | None:
-    """Say what is wrong with a line that is no entry; an entry, where it can be read as one."""
-    if not text.strip(" \t"):
-        found.warning("M23", where, "blank line")
-        return None
-    if text.startswith("\\"):
-        return _escaped(text, where, found, exists)
-    if re.match(r"[ \t]", text):
-        match = _LINE.fullmatch(text.lstrip(" \t"))
-        if match is not None:
-            level = found.error if told.strict else found.warning
+class _Reader:
+    """Judges the lines of one manifest, one after the other."""
+
+    def __init__(
+        self,
+        made: Manifest,
+        bag: str,
+        told: Declaration,
+        found: Findings,
+        exists: Callable[[str], bool],
+    ) -> None:
+        self._made = made
+        self._bag = bag
+        self._told = told
+        self._found = found
+        self._exists = exists
+        self._length = HEX_LENGTH[made.algorithm]
+        self._kind = "tagmanifest" if made.is_tag else "manifest"
+
+    def take(self, number: int, text: str) -> None:
+        """Read a line into the manifest, and say what is wrong with it."""
+        made, found = self._made, self._found
+        where = (made.name, number)
+        match = _LINE.fullmatch(text) or self._unusual(text, where)
+        if match is None:
+            return
+        digest, star, path = match[1].lower(), match[2], match[3]
+        if not path.strip(" \t"):
+            found.error("M07", where, f'no path after "{digest[:80]}"')
+            return
+        if len(digest) != self._length:
+            text = f"{made.algorithm} needs {self._length} hexadecimal digits"
+            found.error("M05", where, text, expected=str(self._length), found=str(len(digest)))
+            self._list(path, where)
+            return
+        if star:
+            level = found.warning if self._told.strict else found.information
+            level("M20", where, 'binary marker "*"; strict validators will reject this bag')
+        plain = check_path(path, self._told, where, found, bag=self._bag, kind=self._kind)
+        if plain is None:
+            if made.is_tag and path.startswith("data/"):
+                made.payload[path] = number
+            return
+        self._put(plain, digest, where)
+
+    def _put(self, path: str, digest: str, where: tuple[str, int]) -> None:
+        digests, found = self._made.digests, self._found
+        line = digests.lines.get(path)
+        if line is None:
+            digests.put(path, digest, where[1])
+        elif (other := digests.get(path)) == digest:
+            level = found.error if self._told.strict else found.warning
+            level("M08", where, f"{path} already listed on line {line}")
+        else:
+            text = f"{path} is listed with another checksum on line {line}"
+            found.error("M09", where, text, expected=other or "", found=digest)
+
+    def _list(self, path: str, where: tuple[str, int]) -> None:
+        """Note that a file is listed, though with nothing that could be compared."""
+        plain = check_path(path, self._told, where, self._found, bag=self._bag, kind=self._kind)
+        if plain is not None:
+            self._made.digests.put_broken(plain, where[1])
+
+    def _unusual(self, text: str, where: tuple[str, int]) -> re.Match[str] | None:
+        """Say what is wrong with a line that is no entry; an entry, where it can be read as one."""
+        found = self._found
+        if not text.strip(" \t"):
+            found.warning("M23", where, "blank line")
+            return None
+        if text.startswith("\\"):
+            return _escaped(text, where, found, self._exists)
+        if text[0] in " \t" and (match := _LINE.fullmatch(text.lstrip(" \t"))) is not None:
+            level = found.error if self._told.strict else found.warning
             level("M07", where, "white space before the checksum")
             return match
-    shown = text[:80]
-    first, _, rest = text.partition(" ")
-    if text.startswith("#"):
-        found.error("M24", where, f'"{shown}" is no entry: manifests have no comments')
-    elif re.match(r"[A-Za-z0-9-]+ ?\(.*\) ?= ?[0-9a-fA-F]+$", text) or re.search(
-        r"[ \t][0-9a-fA-F]{8,}$", text
-    ):
-        wanted = "checksum path"
-        found.error("M22", where, "the columns are swapped", expected=wanted, found=shown)
-    elif not re.fullmatch(r"[0-9a-fA-F]+", first.partition("\t")[0]) and (rest or "\t" in text):
-        found.error("M06", where, f'"{first[:40]}" is not hexadecimal')
-    else:
-        found.error("M07", where, f'no path after "{shown}"')
-    return None
+        shown = text[:80]
+        if text.startswith("#"):
+            found.error("M24", where, f'"{shown}" is no entry: manifests have no comments')
+        elif (match := _SWAPPED.fullmatch(text)) is not None:
+            wanted = "checksum path"
+            found.error("M22", where, "the columns are swapped", expected=wanted, found=shown)
+            self._list(match[1] or match[2] or text, where)
+        elif (match := re.fullmatch(r"([^ \t]+)[ \t]+\*?(.+)", text, re.DOTALL)) is not None:
+            found.error("M06", where, f'"{match[1][:40]}" is not hexadecimal')
+            self._list(match[2], where)
+        else:
+            found.error("M07", where, f'no path after "{shown}"')
+        return None
 
 
 def _escaped(

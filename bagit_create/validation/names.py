@@ -46,10 +46,17 @@ def reconcile(
             spellings = spellings or _Spellings(payload)
             number, actual = spellings.like(path, told)
             if number:
-                _settle(manifest, path, actual, number, found)
+                _settle(manifest, path, actual, number, told, found)
 
 
-def _settle(manifest: Manifest, path: str, actual: str, number: str, found: Findings) -> None:
+def _settle(
+    manifest: Manifest,
+    path: str,
+    actual: str,
+    number: str,
+    told: Declaration,
+    found: Findings,
+) -> None:
     where = manifest.line(path)
     digests = manifest.digests
     if actual not in manifest and number != "M29":
@@ -63,7 +70,8 @@ def _settle(manifest: Manifest, path: str, actual: str, number: str, found: Find
     other = digests.lines.get(actual)
     same = other is not None and digests.get(path) == digests.get(actual)
     how = "case" if number == "M29" else "spelling"
-    if same:
+    if same and not told.strict:
+        # A system that knows no case, or one form only, made one file of two; no byte is lost.
         text = f"lines {other} and {where[1]} name one file, in another {how}: {actual}"
         found.warning("M28" if number == "M31" else number, where, text)
         digests.lines.drop(path)
@@ -145,7 +153,9 @@ def portability(payload: Iterable[str], told: Declaration, found: Findings, *, s
             _long(path, found)
         if _ODD.search(path, 4):
             _judge(path, found, "C57" if sip else "N11")
-        if told.encoding not in ("utf-8", "us-ascii") or not path.isascii():
+        if not told.strict and "%0" in path and decoded(path) != path:
+            found.warning("M31", path, "some tools read the escape in the name as a line break")
+        if told.encoding != "utf-8":
             try:
                 path.encode(told.encoding)
             except UnicodeEncodeError:

@@ -12,6 +12,7 @@ ESCAPES = {"%0A": "\n", "%0D": "\r", "%25": "%"}
 _ESCAPE = re.compile(r"%(?:0[AaDd]|25)")
 _WINDOWS = re.compile(r"[A-Za-z]:|\\\\|%[A-Za-z_]\w*%")
 _PLAIN = re.compile(r"[^~\x00/\\%. ][^\x00\\%]*", re.DOTALL)
+_BLANK = re.compile(r"/\s|\s(?:/|$)")
 _UNEVEN = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|$)")
 
 
@@ -49,8 +50,8 @@ def check_path(
         rule = "F03" if kind == "fetch" else "M10"
         found.error(rule, where, f"{plain[:200]} is not a payload path", expected="data/…")
         return None
-    if path != path.strip():
-        found.warning("M34", where, f'"{path[:200]}" begins or ends with white space')
+    if _BLANK.search(path):
+        found.warning("M34", where, f'a name in "{path[:200]}" begins or ends with white space')
     return plain
 
 

@@ -96,6 +96,7 @@ class Digests:
         self.lines = Column(table)
         self._width = width
         self._bytes = bytearray()
+        self._broken: set[str] = set()
 
     def put(self, path: str, digest: str, line: int) -> None:
         """Set a path's digest, in hexadecimal."""
@@ -104,9 +105,15 @@ class Digests:
             self._bytes.extend(bytes(at - len(self._bytes)))
         self._bytes[at : at + self._width] = bytes.fromhex(digest)
 
+    def put_broken(self, path: str, line: int) -> None:
+        """Note that a path is listed, with something that is no digest."""
+        if path not in self.lines:
+            self.lines.put(path, line)
+            self._broken.add(path)
+
     def get(self, path: str) -> str | None:
         """The digest of a path in lower-case hexadecimal, None if it has none."""
-        if path not in self.lines:
+        if path not in self.lines or path in self._broken:
             return None
         at = self.lines.table.rows[path] * self._width
         return self._bytes[at : at + self._width].hex()
