@@ -7,9 +7,10 @@ is written down holds whatever version of the specification the profile declares
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from .findings import Findings
 from .profilefile import ORDINARY, Element, Limits, Profile, matches, read
@@ -33,6 +34,12 @@ _MEDIA_TYPES = {
 }
 
 
+class Sizes(Collection[str], Protocol):
+    """Paths with their sizes in bytes, as a dict has them, or a column of the table."""
+
+    def __getitem__(self, path: str, /) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a profile may have rules about, found out while the bag was read.
@@ -50,7 +57,7 @@ class Facts:
     manifests: tuple[str, ...]
     tag_manifests: tuple[str, ...]
     tag_files: Collection[str]
-    payload: Mapping[str, int]
+    payload: Sizes
     fetch: bool
     fetch_paths: Collection[str]
     serialisation: str | None
@@ -158,10 +165,10 @@ def _check_kinds(
             found.error(unwanted, f"{prefix}-{kind}.txt", message, expected=allowed, found=kind)
 
 
-def _check_empty(profile: Profile, payload: Mapping[str, int], found: Findings) -> None:
+def _check_empty(profile: Profile, payload: Sizes, found: Findings) -> None:
     """Data-Empty: no file, or one of zero bytes."""
-    if profile.empty and (len(payload) > 1 or any(payload.values())):
-        told = f"{len(payload)} files of {sum(payload.values())} bytes"
+    if profile.empty and (len(payload) > 1 or any(payload[path] for path in payload)):
+        told = f"{len(payload)} files of {sum(payload[path] for path in payload)} bytes"
         message = "the profile wants no preserved files"
         found.error("P13", "data/", message, expected="none, or one that is empty", found=told)
 
