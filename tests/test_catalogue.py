@@ -21,7 +21,7 @@ KINDS = {
     "I": 18,
     "F": 22,
     "Z": 9,
-    "C": 62,
+    "C": 61,
     "P": 21,
 }
 IDS = [f"{kind}{number:02}" for kind, last in KINDS.items() for number in range(1, last + 1)]

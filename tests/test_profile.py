@@ -17,6 +17,7 @@ from bagit_create.validation import profile as profiles
 from bagit_create.validation.findings import Findings
 from bagit_create.validation.profile import Facts, Profile
 from bagit_create.validation.profilefile import matches
+from bagit_create.validation.table import Column, Table
 
 IDENTIFIER = "https://example.org/profile-1.json"
 INFO = {
@@ -400,3 +401,16 @@ def test_a_profile_without_a_version_of_its_own_can_be_read(tmp_path: Path) -> N
     path.write_text(json.dumps({**LEAST, "BagIt-Profile-Info": info}), encoding="utf-8-sig")
 
     assert IDENTIFIER == profiles.read(path).identifier
+
+
+def test_the_sizes_may_be_a_column_of_the_table(make: Make) -> None:
+    """As a bag of a million files has them."""
+    sizes = Column(Table())
+    sizes.put("data/a", 0)
+    facts = replace(GOOD, payload=sizes)
+    profile = make({"Data-Empty": True, "Payload-Files-Required": ["data/a"]})
+
+    assert () == findings(profile, facts)
+    sizes.put("data/b", 3)
+    [one] = findings(profile, facts)
+    assert ("P13", "2 files of 3 bytes") == (one.id, one.found)

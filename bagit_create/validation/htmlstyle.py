@@ -50,7 +50,7 @@ summary { cursor: pointer; }
 details.kind > summary { font-weight: 600; }
 .id { color: var(--soft); font-size: .85rem; font-weight: 400; white-space: nowrap; }
 table.findings { table-layout: fixed; font-size: .92rem; }
-table.findings th:first-child { width: 32%; }
+table.findings th:first-child { width: 28%; }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); color: var(--soft);
   font-size: .92rem; }
 footer dt { margin-top: .5rem; color: var(--text); font-weight: 600; }

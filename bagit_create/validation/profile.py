@@ -7,7 +7,7 @@ is written down holds whatever version of the specification the profile declares
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -34,16 +34,10 @@ _MEDIA_TYPES = {
 }
 
 
-class Sizes(Protocol):
-    """The payload: paths, and their sizes in bytes."""
-
-    def __contains__(self, path: object, /) -> bool: ...
+class Sizes(Collection[str], Protocol):
+    """Paths with their sizes in bytes, as a dict has them, or a column of the table."""
 
     def __getitem__(self, path: str, /) -> int: ...
-
-    def __iter__(self) -> Iterator[str]: ...
-
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
