@@ -143,3 +143,13 @@ def test_two_packages_with_one_name_are_compared(
     findings = [one for each in json.loads(result.stdout)["reports"] for one in each["findings"]]
     assert clash == any("C59" == one["id"] and "error" == one["level"] for one in findings)
     assert (11 if clash else 0) == result.exit_code
+
+
+def test_every_row_of_the_catalogue_has_a_case() -> None:
+    """But for what is right (M16), no finding (F14), a race (S23), and what completing finds."""
+    rows = {"D": 16, "S": 23, "M": 37, "N": 11, "T": 12, "I": 18, "F": 22, "Z": 9, "C": 60}
+    catalogue = {f"{letter}{row:02}" for letter in rows for row in range(1, rows[letter] + 1)}
+    named = {one for case in (*CASES, *SIPS) for ids in case.ids for one in ids.split("|")}
+    elsewhere = {"M16", "F14", "S23", "F17", "F18", "F19", "F20", "C59"}
+
+    assert catalogue - elsewhere == named - {"*"}
