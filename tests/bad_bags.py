@@ -658,6 +658,12 @@ DECLARATION = (
 # -- structure and files ------------------------------------------------------------------------
 
 
+def empty(folder: Path) -> Path:
+    """A folder with nothing in it."""
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
 def nested(folder: Path) -> Path:
     """A folder with a bag in it."""
     good_bag(folder / "outer/inner")
@@ -699,7 +705,7 @@ STRUCTURE = (
         Case(
             "a file instead of a folder", lambda folder: put(folder, "x", "y"), "invalid", ("S01",)
         ),
-        Case("an empty folder", lambda folder: folder, "invalid", ("D01",), also=("S02", "S04")),
+        Case("an empty folder", empty, "invalid", ("D01",), also=("S02", "S04")),
         Case(
             "a folder with a bag in it",
             nested,

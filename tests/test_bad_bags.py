@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_bags import CASES, Case
+from bad_bags import CASES, Case, Damage
+from bad_sips import PDF, SIPS, contents, nothing, twins
 from click.testing import CliRunner
 
 from bagit_create.cli import cli
@@ -20,7 +22,8 @@ TIMEOUT = 5.0
 
 Answer = tuple[int, str]
 
-everyone = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+everyone = pytest.mark.parametrize("case", [*CASES, *SIPS], ids=lambda case: case.name)
+BAGS_ONLY = {case.name for case in CASES}
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def package(case: Case, tmp_path: Path) -> Path:
 
 def ask(case: Case, path: Path) -> Answer:
     """Exit code and standard output of ``bic validate``."""
-    arguments = ["validate", "--json", "--bag", str(path)]
+    bag = ["--bag"] if case.name in BAGS_ONLY else []
+    arguments = ["validate", "--json", *bag, str(path)]
     if case.special:
         done = subprocess.run(
             [sys.executable, "-m", "bagit_create", *arguments],
@@ -46,11 +50,6 @@ def ask(case: Case, path: Path) -> Answer:
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert "Traceback" not in result.output
     return result.exit_code, result.stdout
-
-
-def place(finding: dict[str, Any]) -> str:
-    """Its file, and its line if there is one."""
-    return str(finding["where"])
 
 
 def at(expected: str, finding: dict[str, Any]) -> bool:
@@ -104,9 +103,11 @@ def test_the_defect_is_named_and_nothing_else(case: Case, package: Path) -> None
 def test_it_ends_well_and_leaves_the_package_alone(case: Case, package: Path) -> None:
     """No traceback, no waiting, no changed byte or time, nothing new, no secret in the output."""
     before = state(package.parent)
+    begun = time.monotonic()
 
     _, output = ask(case, package)
 
+    assert TIMEOUT > time.monotonic() - begun
     assert before == state(package.parent)
     assert not case.secret or case.secret not in output
 
@@ -126,4 +127,29 @@ def state(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
 
 def test_the_names_of_the_cases_are_different() -> None:
     """Each is the name of a test."""
-    assert len(CASES) == len({case.name for case in CASES})
+    names = [case.name for case in (*CASES, *SIPS)]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("change", "clash"), [(contents(PDF, b"%PDF-1.4\nother\n"), True), (nothing, False)]
+)
+def test_two_packages_with_one_name_are_compared(
+    tmp_path: Path, change: Damage, clash: bool
+) -> None:
+    """C59: with other bytes they cannot both be what their name says; a copy can."""
+    result = CliRunner().invoke(cli, ["validate", "--json", *map(str, twins(tmp_path, change))])
+
+    findings = [one for each in json.loads(result.stdout)["reports"] for one in each["findings"]]
+    assert clash == any("C59" == one["id"] and "error" == one["level"] for one in findings)
+    assert (11 if clash else 0) == result.exit_code
+
+
+def test_every_row_of_the_catalogue_has_a_case() -> None:
+    """But for what is right (M16), no finding (F14), a race (S23), and what completing finds."""
+    rows = {"D": 16, "S": 23, "M": 37, "N": 11, "T": 12, "I": 18, "F": 22, "Z": 9, "C": 60}
+    catalogue = {f"{letter}{row:02}" for letter in rows for row in range(1, rows[letter] + 1)}
+    named = {one for case in (*CASES, *SIPS) for ids in case.ids for one in ids.split("|")}
+    elsewhere = {"M16", "F14", "S23", "F17", "F18", "F19", "F20", "C59"}
+
+    assert catalogue - elsewhere == named - {"*"}
