@@ -15,6 +15,7 @@ import click
 from ..console import display
 from ..errors import InputError, SipError
 from ..log import visible
+from ..version import __version__
 from . import output, verdicts
 
 if TYPE_CHECKING:
@@ -256,6 +257,6 @@ def _write_page(path: Path, reports: list[Report]) -> None:
     from ..validation.html import page
 
     try:
-        path.write_text(page(reports), encoding="utf-8", errors="backslashreplace")
+        path.write_text(page(reports, made_by=f"bic {__version__}"), encoding="utf-8")
     except OSError as err:
         raise SipError(f"The page cannot be written: {err.strerror}.", where=str(path)) from err

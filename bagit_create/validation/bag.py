@@ -150,7 +150,7 @@ class _Bag:
         names.portability(there.payload, told, found, sip=is_sip)
         oxum = None
         if tags.elements is not None:
-            oxum = baginfo.judge(tags.info, tags.elements, self._sizes(), told, found)
+            oxum = baginfo.judge(tags.info, tags.elements, self._sizes(), told, found, sip=is_sip)
         content.strength(manifests, found, is_light=bool(self._missing()), sip=is_sip)
         if is_sip:
             self._check_sip(oxum)
@@ -172,9 +172,11 @@ class _Bag:
     def _sizes(self) -> baginfo.Payload:
         """What Payload-Oxum may speak of."""
         payload = self.there.payload
-        here = (payload.total(), len(payload))
-        for target in self.there.links.values():  # a link counts as what it leads to
-            here = (here[0] + (payload.get(target) or 0), here[1] + 1)
+        size, count = self.there.nameless
+        here = (payload.total() + size, len(payload) + count)
+        for link, target in self.there.links.items():  # it counts as what it leads to
+            if link.startswith("data/"):
+                here = (here[0] + (payload.get(target) or 0), here[1] + 1)
         missing = self._missing()
         promised = self._promised(missing)
         whole = None if promised is None else (here[0] + promised, here[1] + len(missing))
@@ -215,8 +217,8 @@ class _Bag:
             elements=tags.elements or (),
             version=tags.told.version,
             encoding=tags.told.encoding,
-            manifests=tuple(one.algorithm for one in tags.manifests),
-            tag_manifests=tuple(one.algorithm for one in tags.tag_manifests),
+            manifests=tags.algorithms(tags=False),
+            tag_manifests=tags.algorithms(tags=True),
             tag_files=there.tags.keys(),
             payload=there.payload,
             fetch="fetch.txt" in there.tags,

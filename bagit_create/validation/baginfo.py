@@ -114,7 +114,13 @@ def _judge_spaces(
 
 
 def judge(
-    name: str, elements: list[Element], payload: Payload, told: Declaration, found: Findings
+    name: str,
+    elements: list[Element],
+    payload: Payload,
+    told: Declaration,
+    found: Findings,
+    *,
+    sip: bool,
 ) -> tuple[int, int] | None:
     """Judge what the elements say.
 
@@ -133,7 +139,7 @@ def judge(
             if key in first:
                 level = found.error if told.strict else found.warning
                 level("I06", where, f"{label} already given on line {first[key]}")
-            oxum = _oxum(value, where, payload, found) or oxum
+            oxum = _oxum(value, where, payload, found, sip) or oxum
         elif key == "bagging-date":
             _judge_date(value, where, found)
         elif key == "bag-count":
@@ -149,7 +155,7 @@ def judge(
 
 
 def _oxum(
-    value: str, where: tuple[str, int], payload: Payload, found: Findings
+    value: str, where: tuple[str, int], payload: Payload, found: Findings, sip: bool
 ) -> tuple[int, int] | None:
     """Of a light bag it counts the complete payload, if all sizes are known."""
     match = re.fullmatch(r"([0-9]{1,20})\.([0-9]{1,20})", value)
@@ -172,7 +178,11 @@ def _oxum(
         found.error("I05", where, text)
     elif whole is not None and oxum == here:
         text = f"Payload-Oxum counts the files present; the complete payload is {_words(whole)}"
-        found.warning("C48", where, text, expected=f"{whole[0]}.{whole[1]}", found=value)
+        expected = f"{whole[0]}.{whole[1]}"
+        if sip:
+            found.warning("C48", where, text, expected=expected, found=value)
+        else:
+            found.information("I05", where, text, expected=expected, found=value)
     return oxum
 
 

@@ -83,7 +83,7 @@ class Content:
         for name in (path, *self._named.get(path, ())):
             for one in lists:
                 if (value := one.digests.get(name)) is not None:
-                    number = "T01" if one.is_tag else "M03"
+                    number = ("T12" if name == "fetch.txt" else "T01") if one.is_tag else "M03"
                     yield number, one.algorithm, value, one.line(name)
             yield from self._extra.get(name, ())
 

@@ -43,7 +43,7 @@ def payload(
         if here and not fetched and lists == len(columns) and lists:
             continue
         if not lists:
-            _unlisted(path, here, fetched, promised[row], tagged, told, found, is_light)
+            _unlisted(path, there, here, fetched, promised[row], tagged, told, found, is_light)
             continue
         if not here and not fetched:
             for one, lines in columns:
@@ -57,6 +57,7 @@ def payload(
 
 def _unlisted(
     path: str,
+    there: Structure,
     here: bool,
     fetched: bool,
     line: int,
@@ -69,6 +70,9 @@ def _unlisted(
         name, number = tagged[path]
         text = f"in no payload manifest, only in {name}:{number}"
         found.error("T06", path, text)
+    elif here and path in there.cut:
+        text = "not listed: a name with a line break cannot stand in a manifest as it is"
+        found.error("M37", path, text)
     elif here:
         found.error("M02", path, "not listed in any payload manifest")
     if fetched:
@@ -93,7 +97,7 @@ def _missing(
     elif path in there.irregular:
         text = f"{path} is listed, and is a {there.irregular[path].value}"
         found.error("M01", where, text)
-    elif f"{path}\r" in there.payload or f"{path}\n" in there.payload:
+    elif any(one.startswith((f"{path}\n", f"{path}\r")) for one in there.cut):
         text = f"the name on disk has a line break, which cuts this line short: {path}"
         found.error("M37", where, text)
     else:

@@ -16,7 +16,7 @@ from .table import Digests, Table
 MAX_ROWS = 20_000_000
 """Paths: with more, a manifest is made to fill the memory."""
 _SWAPPED = re.compile(
-    r"(.*?)[ \t]+[0-9a-fA-F]{8,}|[A-Za-z0-9-]+ ?\((.*)\) ?= ?[0-9a-fA-F]+", re.DOTALL
+    r"[A-Za-z0-9-]+ ?\((.*)\) ?= ?[0-9a-fA-F]+|(.*?)[ \t]+[0-9a-fA-F]{8,}", re.DOTALL
 )
 _LINE = re.compile(r"([0-9a-fA-F]+)[ \t]+(\*?)(.+)", re.DOTALL)
 _BOM = "\ufeff"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from .declaration import Declaration
 from .fetchtxt import Fetch
@@ -43,7 +44,7 @@ def reconcile(
     for manifest in manifests:
         lines = manifest.digests.lines
         for path in [p for p in lines if not (p in payload or p in fetch or p in links)]:
-            spellings = spellings or _Spellings(payload)
+            spellings = spellings or _Spellings(payload, fetch.lines)
             number, actual = spellings.like(path, told)
             if number:
                 _settle(manifest, path, actual, number, told, found)
@@ -81,12 +82,12 @@ def _settle(
 
 
 class _Spellings:
-    """The files on disk by what is left of their names without case and normal form."""
+    """The files that are here or promised by what is left of their names without case and normal form."""
 
-    def __init__(self, payload: Column) -> None:
+    def __init__(self, payload: Column, promised: Column) -> None:
         self._payload = payload
         self._known: dict[str, list[str]] = {}
-        for path in payload:
+        for path in chain(payload, (one for one in promised if one not in payload)):
             self._known.setdefault(_folded(path), []).append(path)
 
     def like(self, path: str, told: Declaration) -> tuple[str, str]:

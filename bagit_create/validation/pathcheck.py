@@ -64,6 +64,10 @@ def _judged(
     is_fetch: bool,
 ) -> str | None:
     shown = f'"{path[:200]}"'
+    if is_fetch and not told.strict and path.startswith("/data/"):
+        # The draft of 0.97, section 2.2.3: such a path is relative to the bag.
+        found.warning("M18", where, f"{shown} begins with a slash", expected=path[1:], found=path)
+        path = path[1:]
     if _WINDOWS.match(path):
         found.error("F04" if is_fetch else "M15", where, f"{shown} is absolute on Windows")
         return None

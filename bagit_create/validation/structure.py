@@ -45,6 +45,10 @@ class Structure:
         self.folders: set[str] = set()
         self.junk: list[str] = []
         self.inner: list[str] = []
+        self.cut: list[str] = []
+        """Payload paths with a line break in them."""
+        self.nameless = (0, 0)
+        """Bytes and files of payload whose names no manifest can hold."""
 
     def scan(self) -> None:
         """List everything, and say what may not be there."""
@@ -77,10 +81,13 @@ class Structure:
             except UnicodeEncodeError:
                 text = "the name is not UTF-8, no manifest can hold it"
                 self._found.error("N05", ascii(path)[1:-1], text)
+                self.nameless = (self.nameless[0] + size, self.nameless[1] + 1)
                 return
             self.payload.put(sys.intern(path), size)
             if path.endswith("/bagit.txt"):
                 self.inner.append(path)
+            if "\n" in path or "\r" in path:
+                self.cut.append(path)
         else:
             self.tags[path] = size
         if path[-1] in "eEbBiI" or "/." in path or path[0] == ".":

@@ -39,6 +39,7 @@ class TagFiles:
         self.tag_manifests: list[Manifest] = []
         self.fetch = Fetch(table)
         self.info = "bag-info.txt"
+        self._unknown: dict[str, str] = {}
         self.elements: list[baginfo.Element] | None = None
 
     def read(self) -> None:
@@ -53,6 +54,12 @@ class TagFiles:
             self._reading(self.info, self._read_info)
         else:
             self._found.information("I01", self.info, "missing")
+
+    def algorithms(self, *, tags: bool) -> tuple[str, ...]:
+        """Those of the tag manifests or of the others, also where they cannot be computed."""
+        lists = self.tag_manifests if tags else self.manifests
+        others = (a for n, a in self._unknown.items() if n.lower().startswith("tag") == tags)
+        return (*(one.algorithm for one in lists), *others)
 
     def _reading(self, name: str, read: Callable[[], None]) -> None:
         try:
@@ -76,11 +83,14 @@ class TagFiles:
     def _read_manifests(self) -> None:
         found, there = self._found, self._there
         seen: dict[str, str] = {}
-        unknown: dict[str, str] = {}
+        unknown = self._unknown
         tag_table = Table()
         for name in sorted(filter(_MANIFEST.fullmatch, there.irregular)):
             text = f"is a {there.irregular[name].value}, not a regular file"
             found.error("M36", name, text)
+            seen[name] = name
+        for name in sorted(filter(_MANIFEST.fullmatch, there.folders)):
+            found.error("M36", name, "is a folder, not a regular file")
             seen[name] = name
         for name in sorted(filter(_MANIFEST.fullmatch, there.tags)):
             match = _MANIFEST.fullmatch(name)
