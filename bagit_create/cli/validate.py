@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def validate(paths: tuple[str, ...], **given: Any) -> int:
     was found. The exit code is 11 if any is invalid.
     """
     _refuse(paths, given)
-    run = _Run(given)
+    run = _Run(given, len(paths) > 1)
     reports: list[Report] = []
     sound = True
     with display(sys.stderr, silent=given["quiet"] or given["as_json"]) as shown:
@@ -118,9 +119,10 @@ class _Kept:
 class _Run:
     """One call of the command, over all its paths."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: dict[str, Any], several: bool) -> None:
         from ..validation import read_profile
         from ..validation.fixity import Record
+        from ..validation.twins import Twins
 
         self._given = given
         self._sip = True if given["must_be_sip"] else False if given["only_bag"] else None
@@ -129,6 +131,7 @@ class _Run:
         self._seen: set[str] = set()
         self._kept = _Kept()
         self._passed_over = 0
+        self._twins = Twins() if given["recursive"] or given["since"] or several else None
         self.counts = {"valid": 0, "incomplete": 0, "invalid": 0}
         self.changes: list[Change] = []
 
@@ -175,9 +178,11 @@ class _Run:
             fast=given["fast"],
             profile=self._profile,
             second_opinion=given["second_opinion"],
-            fingerprint=self._record is not None,
+            fingerprint=self._twins is not None,
             events=shown,
         )
+        if self._twins is not None:
+            report = self._twins.judge(_stem(path), report)
         self.counts[report.verdict] += 1
         self._kept.errors += report.counts["error"]
         self._kept.warnings += report.counts["warning"]
@@ -240,6 +245,11 @@ class _Run:
 
 def _name(path: Path) -> str:
     return Path(os.path.abspath(path)).name
+
+
+def _stem(path: Path) -> str:
+    """The name of a package, also where it is an archive."""
+    return re.sub(r"\.(?:zip|tgz|tar(?:\.(?:gz|bz2|xz))?)$", "", _name(path), flags=re.IGNORECASE)
 
 
 def _key(top: Path, path: Path) -> str:

@@ -82,7 +82,7 @@ def _settle(
 
 
 class _Spellings:
-    """The files that are here or promised by what is left of their names without case and normal form."""
+    """The files that are here or promised, by their names without case and normal form."""
 
     def __init__(self, payload: Column, promised: Column) -> None:
         self._payload = payload

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..checksums import HEX_LENGTH
 from .content import Expected
-from .findings import Findings, Place
-from .siphead import SIP_JSON, at, kind
+from .findings import Findings
+from .siphead import SECRET, SIP_JSON, at, kind
 from .table import Column
 
 if TYPE_CHECKING:
     from .sipjson import Bag
-
-_CREDENTIAL = re.compile(r"://[^/]*@|[?&](?:access_token|token|apikey|X-Amz-Signature)=")
 
 
 def check_entry(
@@ -54,7 +52,7 @@ def check_entry(
     _check_presence(path, downloaded, entry, bag, found)
     _check_size(pointer, entry, path, bag, found)
     _check_sums(pointer, entry, path, bag, extra, found)
-    _check_published(pointer, entry, path, bag, extra, found)
+    _check_published(entry, path, bag, extra, found)
     _check_origin(pointer, entry, bag, path, found)
 
 
@@ -72,7 +70,9 @@ def _check_presence(path: str, downloaded: bool, entry: Any, bag: Bag, found: Fi
         if path not in bag.fetch:
             found.error("C20", path, "absent and not in fetch.txt; it cannot be completed")
         if not any(path in one for one in bag.manifests.values()):
-            found.warning("C21", path, "absent and in no manifest; nothing can verify it later")
+            # Of some files nobody publishes a checksum; a light SIP of 0.97 promises them too.
+            level = found.warning if path in bag.fetch else found.error
+            level("C21", path, "absent and in no manifest; nothing can verify it later")
     if downloaded and here and path in bag.fetch:
         where = ("fetch.txt", bag.fetch.lines[path])
         found.warning("C47", where, f"{path} is already in the bag")
@@ -119,12 +119,10 @@ def _check_sums(
             told = f"{algorithm} in sip.json {value}, in the manifest {listed}"
             found.error("C24", path, told, expected=listed, found=value)
         elif listed is None and length and path in bag.there.payload:
-            extra.setdefault(path, []).append(("C25", algorithm, value, where))
+            extra.setdefault(path, []).append(("C25", algorithm, value, path))
 
 
-def _check_published(
-    pointer: str, entry: Any, path: str, bag: Bag, extra: Expected, found: Findings
-) -> None:
+def _check_published(entry: Any, path: str, bag: Bag, extra: Expected, found: Findings) -> None:
     """What the source published of a file must be true of the file that is here."""
     if path not in bag.there.payload:
         return
@@ -134,9 +132,8 @@ def _check_published(
         length = HEX_LENGTH.get(algorithm)
         if length is None or len(value) != length:
             continue  # of a kind that cannot be compared
-        where: Place = (SIP_JSON, f"{pointer}/origin/checksum")
         if algorithm not in own:
-            extra.setdefault(path, []).append(("C25", algorithm, value.lower(), where))
+            extra.setdefault(path, []).append(("C25", algorithm, value.lower(), path))
         elif own[algorithm].lower() != text.lower():
             told = f"its source published {text}, it has {own[algorithm]}"
             found.error("C25", path, told, expected=text, found=own[algorithm])
@@ -157,12 +154,22 @@ def _check_origin(pointer: str, entry: Any, bag: Bag, path: str, found: Findings
             where = (SIP_JSON, f"{pointer}/origin/{key}")
             if not isinstance(url, str):
                 found.error("C29", where, f"expected a text, found {kind(url)}")
-            elif _CREDENTIAL.search(url):
+            elif SECRET.search(url):
                 found.error("C30", where, "contains credentials (not shown)")
     source = origin.get("sourcePath")
     if isinstance(source, str) and re.match(r"/|[A-Za-z]:[\\/]", source):
         where = (SIP_JSON, f"{pointer}/origin/sourcePath")
         found.information("C55", where, "absolute path of the machine that made the package")
+
+
+def has_no_address(entry: Any) -> bool:
+    """Whether a payload file does not say where it came from."""
+    path, origin = at(entry, "bagpath"), at(entry, "origin")
+    if not isinstance(path, str) or not path.startswith("data/content/"):
+        return False
+    if not isinstance(origin, dict) or at(entry, "metadata") is True:
+        return False
+    return not any(origin.get(key) for key in ("url", "served_by", "placeholder", "made_by"))
 
 
 def _texts(value: Any) -> list[str]:

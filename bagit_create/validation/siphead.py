@@ -11,6 +11,12 @@ from .findings import Findings
 
 SIP_JSON = "data/meta/sip.json"
 DAY_S = 86400
+SECRET = re.compile(
+    r"://[^/]*@|[?&](?:(?:access_|private_|job_|resource-|access_request_)?token|apikey|api_key"
+    r"|signature|x-amz-signature|password)=",
+    re.IGNORECASE,
+)
+"""A credential in an address."""
 
 
 def check(document: dict[str, Any], folder: str, found: Findings) -> bool | None:
@@ -32,7 +38,7 @@ def check(document: dict[str, Any], folder: str, found: Findings) -> bool | None
         _compare_params(document, audit, found)
     for rule, key in (("C08", "source"), ("C09", "recid")):
         value = document.get(key)
-        if value in (None, ""):
+        if value in (None, "") or isinstance(value, (dict, list)):
             found.error(rule, (SIP_JSON, f"/{key}"), f"expected a text, found {kind(value)}")
         elif not isinstance(value, str):
             found.warning("C10", (SIP_JSON, f"/{key}"), f"expected a text, found {kind(value)}")
@@ -40,6 +46,10 @@ def check(document: dict[str, Any], folder: str, found: Findings) -> bool | None
             found.warning(
                 "C11", (SIP_JSON, f"/{key}"), f"{len(value)} characters; the platform has 50"
             )
+    url = document.get("metadataFile_upstream")
+    if isinstance(url, str) and SECRET.search(url):
+        text = "contains credentials (not shown)"
+        found.error("C30", (SIP_JSON, "/metadataFile_upstream"), text)
     stamp = document.get("sip_creation_timestamp")
     where = (SIP_JSON, "/sip_creation_timestamp")
     if type(stamp) is not int:
@@ -73,6 +83,10 @@ def _check_times(audit: list[Any], found: Findings) -> None:
             text = "a step needs a tool and an integer as its time"
             found.warning("C07", where, text, found=kind(now))
             continue
+        for key in ("action", "message"):
+            if not isinstance(at(one, key), str):
+                text = f"expected a text, found {kind(at(one, key))}"
+                found.warning("C07", (SIP_JSON, f"/audit/{number}/{key}"), text)
         # Step 0 carries the package's own time, which is chosen last: only later steps have order.
         if before is not None and now < before:
             found.warning("C07", where, f"{now} is earlier than the step before ({before})")

@@ -14,7 +14,7 @@ from .fetchtxt import Fetch
 from .findings import Findings
 from .jsonstream import Stream
 from .manifest import Manifest
-from .sipentry import check_entry
+from .sipentry import check_entry, has_no_address
 from .siphead import SIP_JSON, at, kind
 from .structure import Structure
 from .table import Column
@@ -99,6 +99,9 @@ def check(bag: Bag, found: Findings) -> Facts:
     if light is False and absent:
         text = "files are to be fetched although sip.json says full bag"
         found.warning("C46", "fetch.txt", text)
+    for number in entries.homeless if at(document, "source") != "local" else ():
+        where = (SIP_JSON, f"/contentFiles/{number}/origin/url")
+        found.warning("C29", where, "missing: nothing says where the file came from")
     if not entries.metadata and at(document, "source") != "local":
         found.warning("C31", SIP_JSON, "no upstream metadata file is marked")
     return facts
@@ -115,12 +118,16 @@ class _Entries:
         self.extra: Expected = {}
         self.absent = False
         """Whether a file is neither here nor downloaded."""
+        self.homeless: list[int] = []
+        """Numbers of the first that do not say where they came from."""
         self.metadata: list[str] = []
         """Those marked as upstream's metadata."""
 
     def judge(self, entry: Any) -> None:
         """Judge the next entry."""
         check_entry(self._number, entry, self._bag, self.seen, self.extra, self._found)
+        if len(self.homeless) < NAMED_AT_MOST and has_no_address(entry):
+            self.homeless.append(self._number)
         self._number += 1
         path = at(entry, "bagpath")
         if at(entry, "downloaded") is False and isinstance(path, str):
