@@ -48,6 +48,12 @@ def read_block(descriptor: int) -> memoryview:
     return block[: os.readv(descriptor, (block,))]
 
 
+def read_at(descriptor: int, offset: int, most: int) -> memoryview:
+    """As :func:`read_block`, from an offset and no more than ``most`` bytes."""
+    block = _buffers.block[:most]
+    return block[: os.preadv(descriptor, (block,), offset)]
+
+
 class Hasher(Protocol):
     """What hashlib's objects offer, as far as it is used here."""
 
