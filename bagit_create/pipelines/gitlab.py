@@ -121,7 +121,8 @@ class GitLab:
             self._repository.skipped.append(Skipped(name, reason))
         else:
             export = Export(self._api, project, self._client)
-            yield FileEntry(name, (), optional=True, maker=export.make)
+            origin = {"export_of": project.web_url}
+            yield FileEntry(name, (), origin=origin, optional=True, maker=export.make)
 
 
 def _describe(facts: dict[str, Any]) -> Description:

@@ -100,7 +100,7 @@ class Repository:
             self.skipped.append(Skipped(name, NO_COPY))
             return
         objects = Objects(self._client, mirror, url)
-        yield FileEntry(name, (), maker=objects.make)
+        yield FileEntry(name, (), origin={"repository": url}, maker=objects.make)
 
     def _entries(
         self, number: int, commit: str, items: list[dict[str, Any]], mirror: Mirror

@@ -162,6 +162,10 @@ def _check_origin(pointer: str, entry: Any, bag: Bag, path: str, found: Findings
         found.information("C55", where, "absolute path of the machine that made the package")
 
 
+ADDRESSES = ("url", "served_by", "repository", "export_of", "placeholder")
+"""Keys of an entry's origin of which one says where the file came from."""
+
+
 def has_no_address(entry: Any) -> bool:
     """Whether a payload file does not say where it came from."""
     path, origin = at(entry, "bagpath"), at(entry, "origin")
@@ -169,7 +173,7 @@ def has_no_address(entry: Any) -> bool:
         return False
     if not isinstance(origin, dict) or at(entry, "metadata") is True:
         return False
-    return not any(origin.get(key) for key in ("url", "served_by", "placeholder", "made_by"))
+    return not any(origin.get(key) for key in ADDRESSES)
 
 
 def _texts(value: Any) -> list[str]:
