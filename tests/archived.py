@@ -127,25 +127,29 @@ class Read:
 
     def _read(self, bag: Container, jobs: int) -> None:
         self.name = bag.name
-        members = list(bag.members())
+        members = list(bag.members(_unreadable))
         self.kinds = {one.path: one.kind for one in members}
         assert len(self.kinds) == len(members)
         self.empty = {one.path for one in members if one.empty}
         self.targets = {one.path: one.target for one in members if one.target}
-        wanted = [one.path for one in members if one.kind is Kind.FILE]
+        wanted = [(one.path, one.size) for one in members if one.kind is Kind.FILE]
 
         def failed(path: str, err: OSError) -> None:
             self.failed[path] = str(err.strerror)
 
-        def take(path: str, size: int, sums: Iterable[object]) -> None:
+        def take(path: str, size: int, sums: Iterable[object], head: bytes) -> None:
             self.files[path] = (size, " ".join(map(str, sums)))
 
         bag.digest_all(wanted, lambda _: ("md5", "sha1"), take, failed, jobs)
-        assert set(wanted) == self.files.keys() | self.failed.keys()
+        assert {path for path, _ in wanted} == self.files.keys() | self.failed.keys()
 
     def said(self, number: str) -> str:
         """Where and what, of all findings with this id."""
         return "\n".join(f"{one.file}: {one.message}" for one in self.findings if one.id == number)
+
+
+def _unreadable(path: str, err: OSError) -> None:
+    raise err
 
 
 def expected(files: dict[str, bytes]) -> dict[str, tuple[int, str]]:

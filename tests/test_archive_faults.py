@@ -473,7 +473,7 @@ def test_an_archive_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
     assert bag is not None
     path.write_bytes(tar_bytes(in_base(dict(reversed(FILES.items())))))
     os.utime(path, ns=(1, 1))
-    bag.digest_all(["bagit.txt"], lambda _: ("md5",), lambda *_: None, lambda *_: None, 1)
+    bag.digest_all([("bagit.txt", 55)], lambda _: ("md5",), lambda *_: None, lambda *_: None, 1)
     bag.close()
 
     assert ["Z07"] == [one.id for one in found.all()]

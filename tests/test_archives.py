@@ -33,6 +33,11 @@ from bagit_create.validation.archives import open_archive
 from bagit_create.validation.container import Kind
 from bagit_create.validation.findings import Findings
 
+
+def _never(path: str, err: OSError) -> None:
+    raise err
+
+
 # -- what is right -------------------------------------------------------------------------------
 
 
@@ -151,7 +156,7 @@ def test_files_beyond_4_and_8_gib_are_read(
     bag = open_archive(path, found)
     assert bag is not None
 
-    assert size == {one.path: one.size for one in bag.members()}["data/huge"]
+    assert size == {one.path: one.size for one in bag.members(_never)}["data/huge"]
     with bag.open("data/huge") as opened:
         assert bytes(100_000) == opened.read(100_000)
     assert () == found.all()
@@ -316,24 +321,21 @@ def test_a_file_that_is_there_twice_is_an_error(form: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("form", BOTH)
 @pytest.mark.parametrize(
-    ("first", "second", "level"),
+    ("first", "second"),
     [
-        ("a.txt", "A.TXT", "warning"),
-        ("stra\u00dfe", "STRASSE", "warning"),
-        ("\u00e9", "e\u0301", "error"),
-        ("\u00c9", "e\u0301", "warning"),
+        ("a.txt", "A.TXT"),
+        ("stra\u00dfe", "STRASSE"),
+        ("\u00e9", "e\u0301"),
+        ("\u00c9", "e\u0301"),
     ],
 )
-def test_names_that_become_one_are_told(
-    form: str, first: str, second: str, level: str, tmp_path: Path
-) -> None:
+def test_names_that_become_one_are_told(form: str, first: str, second: str, tmp_path: Path) -> None:
     """On disks that know no case, or one normal form only."""
     extension, make = BOTH[form]
     files = {**FILES, f"data/{first}": b"1", f"data/{second}": b"2"}
     one = read(make(in_base(files)), f"bag{extension}", tmp_path)
 
-    assert ["Z05"] == [finding.id for finding in one.findings]
-    assert level == one.findings[0].level
+    assert {"Z05"} == one.errors
     assert unicodedata.normalize("NFC", first) in unicodedata.normalize("NFC", one.said("Z05"))
     assert expected(files) == one.files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -14,7 +14,7 @@ from ..model import Checksum
 from .container import Container, Member, Take
 from .findings import Findings
 from .listing import ArchiveFault, Listing, stem
-from .readback import each
+from .readback import HEAD, each
 
 Block = bytes | memoryview
 LARGE = 16 << 20
@@ -27,6 +27,8 @@ class ArchiveBag(Container):
     :param path: of the archive; ``name`` of the bag is known once it is settled.
     :param descriptor: of the open archive. Reading is by offset, from any thread.
     """
+
+    serialisation: str | None = None
 
     def __init__(self, path: Path, descriptor: int, found: Findings) -> None:
         self.path = path
@@ -65,6 +67,11 @@ class ArchiveBag(Container):
         row = self.listing.rows.get(path)
         return -1 if row is None else self.listing.offsets[row]
 
+    def bytes_of(self, path: str) -> int:
+        """The declared size of a file."""
+        row = self.listing.rows.get(path)
+        return 0 if row is None else self.listing.sizes[row]
+
     def row(self, path: str) -> int:
         """Where a regular file stands in the listing.
 
@@ -93,10 +100,10 @@ class ArchiveBag(Container):
 
     # -- the container ------------------------------------------------------------------------
 
-    def members(self) -> Iterator[Member]:
+    def members(self, unreadable: Callable[[str, OSError], None]) -> Iterator[Member]:
         """All that is in the bag but its base directory; folders are there if anything is in them.
 
-        Links and devices are listed, and cannot be opened.
+        Links and devices are listed, and cannot be opened. What cannot be listed has been told.
         """
         return self.listing.members()
 
@@ -114,34 +121,31 @@ class ArchiveBag(Container):
 
     def digest_all(
         self,
-        wanted: Collection[str],
+        wanted: Iterable[tuple[str, int]],
         algorithms: Callable[[str], tuple[str, ...]],
         take: Take,
         failed: Callable[[str, OSError], None],
         jobs: int,
+        advanced: Callable[[int], None] | None = None,
     ) -> None:
         """Read each of these files once, large ones in threads. Damage is reported as a finding
         too; see :meth:`Container.digest_all`."""
-        sizes, rows = self.listing.sizes, self.listing.rows
-
-        def size(path: str) -> int:
-            row = rows.get(path)
-            return 0 if row is None else sizes[row]
-
-        large = sum(size(path) > LARGE for path in wanted)
+        paths = sorted((path for path, _ in wanted), key=self.offset)
+        large = sum(self.bytes_of(path) > LARGE for path in paths)
         threads = min(jobs, os.cpu_count() or 1)
 
         def read(path: str) -> None:
-            parallel = threads > large and size(path) > LARGE
+            parallel = threads > large and self.bytes_of(path) > LARGE
             try:
-                count, sums = digest(self.blocks(self.row(path)), algorithms(path), parallel)
+                blocks = self.blocks(self.row(path))
+                count, sums, head = digest(blocks, algorithms(path), parallel, advanced)
             except OSError as err:
                 self.tell(path, err)
                 failed(path, err)
                 return
-            take(path, count, sums)
+            take(path, count, sums, head)
 
-        each(read, sorted(wanted, key=self.offset), size, jobs)
+        each(read, paths, self.bytes_of, jobs)
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
@@ -185,28 +189,31 @@ class _File(io.RawIOBase):
 
 
 def digest(
-    blocks: Iterator[Block], algorithms: Collection[str], parallel: bool
-) -> tuple[int, tuple[Checksum, ...]]:
-    """Read all blocks: how many bytes they are, and their digests.
+    blocks: Iterator[Block],
+    algorithms: Collection[str],
+    parallel: bool,
+    advanced: Callable[[int], None] | None,
+) -> tuple[int, tuple[Checksum, ...], bytes]:
+    """Read all blocks: how many bytes they are, their digests, and the first of them.
 
     :param parallel: compute each digest in a thread of its own.
+    :param advanced: called with the size of each block.
     :raises OSError: as reading them does.
     """
     size = 0
-    if not parallel:
-        plain = Digests(algorithms)
-        for block in blocks:
-            plain.update(block)
-            size += len(block)
-        return size, plain.checksums()
-    many = ParallelDigests(algorithms)
+    head = b""
+    digests = ParallelDigests(algorithms) if parallel else Digests(algorithms)
     try:
         for block in blocks:
-            many.update(block)
+            digests.update(block)
+            head = head or bytes(block[:HEAD])
             size += len(block)
-        return size, many.checksums()
+            if advanced is not None:
+                advanced(len(block))
+        return size, digests.checksums(), head
     finally:
-        many.close()
+        if isinstance(digests, ParallelDigests):
+            digests.close()
 
 
 def _state(descriptor: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .archivebag import ArchiveBag
 from .container import Container
 from .findings import Findings
-from .inflate import maker
+from .inflate import extension, maker
 from .listing import EXTENSIONS, ArchiveFault, TooMuch, stem
 from .tarbag import CompressedTarBag, TarBag
 from .tarheaders import BLOCK, is_header
@@ -20,6 +20,10 @@ from .zipbag import ZipBag
 from .zipdirectory import find_end
 
 __all__ = ["EXTENSIONS", "ArchiveFault", "TarBag", "ZipBag", "open_archive", "stem"]
+
+
+class NoArchive(ArchiveFault):
+    """The file is something else."""
 
 
 def open_archive(path: Path, found: Findings, *, flat_ok: bool = False) -> Container | None:
@@ -41,6 +45,9 @@ def open_archive(path: Path, found: Findings, *, flat_ok: bool = False) -> Conta
     try:
         bag = _list(path, descriptor, found)
         usable = bag.settle(flat_ok)
+    except NoArchive as err:
+        known = path.name.lower().endswith(EXTENSIONS)
+        found.error("Z07" if known else "S01", path.name, f"not a folder, and {err.strerror}")
     except OSError as err:
         found.error("Z07", path.name, str(err.strerror))
     except TooMuch as err:
@@ -67,7 +74,9 @@ def _list(path: Path, descriptor: int, found: Findings) -> ArchiveBag:
         if is_header(first) or first == bytes(BLOCK):
             return TarBag(path, descriptor, found)
     if not first.startswith(b"PK\3\4") and (make := maker(first)) is not None:
-        return CompressedTarBag(path, descriptor, found, make)
+        bag = CompressedTarBag(path, descriptor, found, make)
+        bag.serialisation = f"tar.{extension(first)}"
+        return bag
     end = find_end(descriptor, status.st_size)
     if end is not None:
         return ZipBag(path, descriptor, found, end)
@@ -75,4 +84,4 @@ def _list(path: Path, descriptor: int, found: Findings) -> ArchiveBag:
         raise ArchiveFault("a zip archive without its end; it is cut short")
     if is_header(first):
         return TarBag(path, descriptor, found)
-    raise ArchiveFault("neither a tar nor a zip archive")
+    raise NoArchive("neither a tar nor a zip archive")

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..model import Events, Silent
 from ..report import Report
 from . import baginfo, content, crosscheck, names, sipfiles, sipjson
+from .archives import open_archive
 from .container import Container, Kind
 from .findings import Findings
 from .folder import FolderBag
@@ -57,7 +58,7 @@ def validate(
     now = int(time.time())
     found = Findings()
     events = events or Silent()
-    container = _container(path, found)
+    container = _container(path, found, flat_ok=sip is not False)
     if container is None:
         return Report(
             path, "invalid", found.all(), counts=found.counts, checked=now, mode=_mode(fast)
@@ -81,11 +82,10 @@ def _mode(fast: bool) -> str:
     return "fast" if fast else "full"
 
 
-def _container(path: Path, found: Findings) -> Container | None:
+def _container(path: Path, found: Findings, flat_ok: bool) -> Container | None:
     if path.is_dir():
         return FolderBag(path)
-    found.error("S01", str(path), "not a folder")
-    return None
+    return open_archive(path, found, flat_ok=flat_ok)
 
 
 class _Bag:
@@ -144,7 +144,10 @@ class _Bag:
             found.warning("F16", "fetch.txt", "promises nothing")
         names.reconcile(manifests, fetch, there.payload, there.links, told, found)
         there.judge(manifests[0].digests.lines if manifests else None)
-        crosscheck.payload(there, manifests, fetch, tags.tag_manifests, told, found, is_light=light)
+        if tags.all_read:
+            crosscheck.payload(
+                there, manifests, fetch, tags.tag_manifests, told, found, is_light=light
+            )
         crosscheck.tag_files(there, manifests, tags.tag_manifests, told, found)
         names.clashes(there.payload, fetch, manifests, found)
         names.portability(there.payload, told, found, sip=is_sip)

@@ -8,6 +8,7 @@ from ..checksums import CRYPTOGRAPHIC
 from ..model import Checksum
 from .container import Container
 from .findings import Findings, Place
+from .listing import ArchiveFault
 from .manifest import Manifest
 from .structure import Structure
 from .table import Column
@@ -116,7 +117,8 @@ class Content:
         self._look(path, size, head)
 
     def _failed(self, path: str, err: OSError) -> None:
-        self._found.error("S19", path, f"cannot be read: {err.strerror or err}")
+        if not isinstance(err, ArchiveFault):  # the archive's reader has told that
+            self._found.error("S19", path, f"cannot be read: {err.strerror or err}")
 
 
 def _by_target(links: Mapping[str, str]) -> dict[str, list[str]]:

@@ -24,6 +24,14 @@ MAGIC: dict[bytes, Callable[[], Any]] = {
 }
 
 
+EXTENSIONS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
+
+
+def extension(first: bytes) -> str:
+    """What the name of a file that begins so usually ends with, without the dot."""
+    return next((text for magic, text in EXTENSIONS.items() if first.startswith(magic)), "")
+
+
 def maker(first: bytes) -> Callable[[], Any] | None:
     """What undoes the compression of a file that begins so; None if it is not a known one."""
     return next((make for magic, make in MAGIC.items() if first.startswith(magic)), None)

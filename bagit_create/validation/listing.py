@@ -225,9 +225,9 @@ class Listing:
             if other == path:
                 continue
             same = unicodedata.normalize("NFC", path) == unicodedata.normalize("NFC", other)
-            level = self._found.error if same else self._found.warning
             which = "the Unicode normal form" if same else "case"
-            level("Z05", self.full(path), f"differs from {self.full(other)} by {which} only")
+            text = f"differs from {self.full(other)} by {which} only; unpacking may lose one"
+            self._found.error("Z05", self.full(path), text)
 
     # -- what is there ------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from .content import Expected
 from .fetchtxt import Fetch
 from .findings import Findings
 from .jsonstream import Stream
+from .listing import ArchiveFault
 from .manifest import Manifest
 from .sipentry import check_entry, has_no_address
 from .siphead import SIP_JSON, at, kind
@@ -164,6 +165,8 @@ def _read(bag: Bag, entries: _Entries, found: Findings) -> dict[str, Any] | None
                 text = f"not valid JSON: {stream.words(err)}"
                 found.error("C02", (SIP_JSON, line) if line else SIP_JSON, text)
                 return None
+    except ArchiveFault:
+        return None  # the archive's reader has told it
     except OSError as err:
         found.error("S19", SIP_JSON, f"cannot be read: {err.strerror or err}")
         return None

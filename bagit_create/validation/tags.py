@@ -12,6 +12,7 @@ from .container import Container
 from .declaration import Declaration, declaration
 from .fetchtxt import Fetch, read_fetch
 from .findings import Findings
+from .listing import ArchiveFault
 from .manifest import Manifest, read_manifest
 from .structure import Structure
 from .table import Table
@@ -39,6 +40,8 @@ class TagFiles:
         self.tag_manifests: list[Manifest] = []
         self.fetch = Fetch(table)
         self.info = "bag-info.txt"
+        self.all_read = True
+        """Whether every payload manifest could be read; if not, nothing is called unlisted."""
         self._unknown: dict[str, str] = {}
         self.elements: list[baginfo.Element] | None = None
 
@@ -61,11 +64,15 @@ class TagFiles:
         others = (a for n, a in self._unknown.items() if n.lower().startswith("tag") == tags)
         return (*(one.algorithm for one in lists), *others)
 
-    def _reading(self, name: str, read: Callable[[], None]) -> None:
+    def _reading(self, name: str, read: Callable[[], None]) -> bool:
         try:
             read()
+        except ArchiveFault:
+            return False  # the archive's reader has told it
         except OSError as err:
             self._found.error("S19", name, f"cannot be read: {err.strerror or err}")
+            return False
+        return True
 
     def _read_declaration(self) -> None:
         size = self._there.tags["bagit.txt"]
@@ -109,7 +116,8 @@ class TagFiles:
                 continue
             made = Manifest(name, algorithm, tag_table if match[1] else self._table)
             (self.tag_manifests if match[1] else self.manifests).append(made)
-            self._reading(name, partial(self._read_manifest, made))
+            if not self._reading(name, partial(self._read_manifest, made)) and not made.is_tag:
+                self.all_read = False
         self._judge_empty()
         for name, algorithm in unknown.items():
             self._judge_unknown(name, algorithm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -34,6 +34,8 @@ class TarBag(ArchiveBag):
 
     :raises TooMuch: if the archive is beyond the limits.
     """
+
+    serialisation = "tar"
 
     def __init__(self, path: Path, descriptor: int, found: Findings) -> None:
         super().__init__(path, descriptor, found)
@@ -187,29 +189,33 @@ class CompressedTarBag(TarBag):
 
     def digest_all(
         self,
-        wanted: Collection[str],
+        wanted: Iterable[tuple[str, int]],
         algorithms: Callable[[str], tuple[str, ...]],
         take: Take,
         failed: Callable[[str, OSError], None],
         jobs: int,
+        advanced: Callable[[int], None] | None = None,
     ) -> None:
         """Go once from the front to the back; what was kept needs no reading."""
-        kept = [path for path in wanted if self.listing.rows.get(path) in self._kept]
+        rows = self.listing.rows
+        kept = [one for one in wanted if rows.get(one[0]) in self._kept]
         if kept:
-            super().digest_all(kept, algorithms, take, failed, jobs)
+            super().digest_all(kept, algorithms, take, failed, jobs, advanced)
+        others = (path for path, _ in wanted if rows.get(path) not in self._kept)
         inflow = Inflow(self.descriptor, self._make)
-        for path in sorted(set(wanted).difference(kept), key=self.offset):
+        for path in sorted(others, key=self.offset):
             try:
                 row = self.row(path)
                 size = self.listing.sizes[row]
                 inflow.mark()
                 stream = _unpacked(inflow, self.listing.offsets[row], size)
-                count, sums = digest(stream, algorithms(path), jobs > 1 and size > LARGE)
+                parallel = jobs > 1 and size > LARGE
+                count, sums, head = digest(stream, algorithms(path), parallel, advanced)
             except OSError as err:
                 self.tell(path, err)
                 failed(path, err)
                 continue
-            take(path, count, sums)
+            take(path, count, sums, head)
         self.check_unchanged()
 
     def close(self) -> None:

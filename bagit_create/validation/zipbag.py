@@ -36,6 +36,8 @@ class ZipBag(ArchiveBag):
     :raises TooMuch: if the archive is beyond the limits.
     """
 
+    serialisation = "zip"
+
     def __init__(self, path: Path, descriptor: int, found: Findings, end: End) -> None:
         super().__init__(path, descriptor, found)
         self._packed = array("q")
