@@ -158,11 +158,15 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A file that upstream lists and does not hand out, and why."""
+    """A file that upstream lists and does not hand out, and why.
+
+    ``exit_code`` is that of the error which it would have been.
+    """
 
     placed: Placed
     reason: str
     http_status: int | None = None
+    exit_code: int = 8
 
 
 @dataclass(frozen=True, slots=True)

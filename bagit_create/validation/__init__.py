@@ -3,6 +3,6 @@
 from .bag import validate
 from .profile import Profile
 from .profile import read as read_profile
-from .readback import read_back
+from .readback import digest, read_back
 
-__all__ = ["Profile", "read_back", "read_profile", "validate"]
+__all__ = ["Profile", "digest", "read_back", "read_profile", "validate"]
