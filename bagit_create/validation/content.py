@@ -16,6 +16,8 @@ from .table import ABSENT, Column
 Expected = dict[str, list[tuple[str, str, str, Place]]]
 """Bag path to digests that the file must have: finding id, algorithm, value, where it is told."""
 _WEAK = ("md5", "sha1")
+SHOWN = 12
+"""Digits of a digest in a message; the finding has all of them."""
 Look = Callable[[str, int, bytes], None]
 """Looks at a file's path, size in bytes, and first bytes."""
 
@@ -115,7 +117,8 @@ class Content:
         actual = {one.algorithm: one.value for one in sums}
         for number, algorithm, value, where in self._told(path):
             if actual[algorithm] != value:
-                text = f"{path}: {algorithm} expected {value}, found {actual[algorithm]}"
+                short = f"expected {value[:SHOWN]}…, found {actual[algorithm][:SHOWN]}…"
+                text = f"{path}: {algorithm} {short}"
                 found.error(
                     number,
                     where,
