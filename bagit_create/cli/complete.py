@@ -43,9 +43,23 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "-j", "--jobs", type=int, default=DEFAULT_JOBS, metavar="N", help="Files at once."
             ),
-            click.option("--timeout", type=float, default=DEFAULT_TIMEOUT_S, metavar="SECONDS"),
-            click.option("--retries", type=int, default=DEFAULT_RETRIES, metavar="N"),
-            click.option("--max-wait", type=float, default=DEFAULT_MAX_WAIT_S, metavar="SECONDS"),
+            click.option(
+                "--timeout",
+                type=float,
+                default=DEFAULT_TIMEOUT_S,
+                metavar="SECONDS",
+                help="Seconds of silence after which a server is given up.",
+            ),
+            click.option(
+                "--retries", type=int, default=DEFAULT_RETRIES, metavar="N", help="Further tries."
+            ),
+            click.option(
+                "--max-wait",
+                type=float,
+                default=DEFAULT_MAX_WAIT_S,
+                metavar="SECONDS",
+                help="The longest pause that a server may ask for.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Write one JSON object."),
             click.option("-v", "--verbose", is_flag=True, help="Tell more."),
             click.option("-q", "--quiet", is_flag=True, help="Tell errors only."),
