@@ -14,7 +14,7 @@ from ..checksums import CRYPTOGRAPHIC, Digests
 from ..validation.manifest import Manifest
 from ..validation.readback import digest
 from .newbag import PIECE, NewBag
-from .tagtext import OxumChange, filter_lines, same, with_digests, without
+from .tagtext import OXUM, OxumChange, filter_lines, same, with_digests, without
 
 Sums = Mapping[str, str]
 """Digests in hexadecimal by algorithm."""
@@ -138,7 +138,12 @@ class TagFiles:
         total, count = sum(sizes.values()), len(sizes)
         if len(promised) == len(self._gone):  # then it counts the complete payload
             total, count = total + sum(promised), count + len(promised)
-        self._edit(name, OxumChange(f"{total}.{count}"))
+        oxum = f"{total}.{count}"
+        told = {e.value for e in self._old.tags.elements or () if e.label.lower() == OXUM}
+        if told <= {oxum}:  # it may be folded, or there may be none
+            self._new.keep(name)
+        else:
+            self._edit(name, OxumChange(oxum))
 
     # -- tag manifests ------------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ PIECE = 1 << 20
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
 _WIDE_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _ENTRY = re.compile(r"(\ufeff?[ \t]*)([0-9A-Fa-f]+)([ \t]+\*?)(.+?)(\r\n|\n|\r|$)", re.DOTALL)
-_LABEL = re.compile(r"(\ufeff?[ \t]*payload-oxum[ \t]*:[ \t]*)([^\r\n]*)", re.IGNORECASE)
+OXUM = "payload-oxum"
+_LABEL = re.compile(rf"(\ufeff?[ \t]*{OXUM}[ \t]*:[ \t]*)[^\r\n]*", re.IGNORECASE)
 _MARK = "\ufeff"
 
 
@@ -118,29 +119,22 @@ def with_digests(digests: Mapping[str, str | None], strict: bool) -> Callable[[i
 
 
 class OxumChange:
-    """For :func:`filter_lines`: another Payload-Oxum, and nothing else, in bag-info.txt.
-
-    ``changed`` tells whether any was another one.
-    """
+    """For :func:`filter_lines`: another Payload-Oxum, and nothing else, in bag-info.txt."""
 
     def __init__(self, value: str) -> None:
         self._value = value
         self._inside = False
         self._begun = False
-        self.changed = False
 
     def __call__(self, number: int, text: str) -> str:
         """One line; a value that was folded comes to stand on one."""
         body = text.rstrip("\r\n")
-        end = text[len(body) :]
-        is_more = body.removeprefix(_MARK)[:1] in (" ", "\t") and self._begun
-        if is_more:
+        if self._begun and body[:1] in (" ", "\t"):
             return "" if self._inside else text
-        self._begun = self._begun or bool(body.strip(" \t"))
+        self._begun = self._begun or bool(body.strip(f" \t{_MARK}"))
         match = _LABEL.fullmatch(body)
-        self._inside = match is not None and match[2].strip(" \t") != self._value
-        if match is None or not self._inside:
+        self._inside = match is not None
+        if match is None:
             return text
-        self.changed = True
         blank = "" if match[1][-1:] in (" ", "\t") else " "
-        return f"{match[1]}{blank}{self._value}{end}"
+        return f"{match[1]}{blank}{self._value}{text[len(body) :]}"
