@@ -14,10 +14,12 @@ from .archivebag import ArchiveBag, Block
 from .container import Kind
 from .findings import Findings
 from .listing import BOMB_BYTES, BOMB_RATIO, ArchiveFault, TooMuch
-from .zipdirectory import ENCRYPTED, LATER, UTF8, End, Entry, entries, local
+from .zipdirectory import ENCRYPTED, LATER, PATCH, UTF8, End, Entry, entries, local
 
 _STORED, _DEFLATED = 0, 8
 _TELLING = ENCRYPTED | UTF8
+_NEWEST = 63
+"""The version of the format (6.3) that this reads."""
 _INPUT = 64 * 1024
 _LOCAL_BYTES = 30
 _LONGEST_TARGET = 4096
@@ -215,6 +217,8 @@ class ZipBag(ArchiveBag):
 def _fault(entry: Entry) -> str:
     if entry.flags & ENCRYPTED:
         return "encrypted"
+    if entry.flags & PATCH or entry.version > _NEWEST:
+        return "of a form that is not known"
     if entry.method not in (_STORED, _DEFLATED):
         return f"compressed by method {entry.method}; only 0 (stored) and 8 (deflated) are read"
     if entry.method == _STORED and entry.packed != entry.size:
