@@ -85,7 +85,9 @@ def test_what_did_not_come_as_a_file_of_the_record_stays(
 ) -> None:
     """Metadata, dc.xml, log, and sip.json."""
     entries_before = entries(full)
-    kept = {p for p in files_of(full) if p.startswith("data/meta/") or entries_before[p]["metadata"]}
+    kept = {
+        p for p in files_of(full) if p.startswith("data/meta/") or entries_before[p]["metadata"]
+    }
     run("thin", full)
 
     assert CONTENT + "metadata.json" in kept
