@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
-import os
+import json
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import bagit
@@ -93,7 +96,7 @@ def holey(
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(content)
     lines = []
-    for name in reversed(files):  # any order is as good as another, and this one is theirs
+    for name in reversed([*files]):  # any order is as good as another, and this one is theirs
         if name not in here:
             url = offer(server, name, files[name])
             lines.append(form.blank.join((url, form.length(files[name]), form.spell(name))))
@@ -102,7 +105,8 @@ def holey(
         text(
             f"manifest-{algorithm}.txt",
             "".join(
-                f"{digest(algorithm, files[n])}{form.gap}{form.spell(n)}\n" for n in reversed(files)
+                f"{digest(algorithm, files[n])}{form.gap}{form.spell(n)}\n"
+                for n in reversed([*files])
             ),
         )
     if form.info is not None:
@@ -176,9 +180,44 @@ def remains(path: Path) -> list[Path]:
     return list(place.iterdir()) if place.exists() else []
 
 
-def nobody() -> None:
-    """Make this process one that has no special rights."""
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
+def unprivileged() -> None:
+    """Make the program that is started next one that rights hold for, also as root."""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2, 3):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+        libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+def change_sip(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a SIP's sip.json, and whatever tells of its size and checksums.
+
+    :param change: changes the document, or gives the text to write in its place.
+    """
+    file = path / "data/meta/sip.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    before = file.stat().st_size
+    text = change(document)
+    file.write_text(text if isinstance(text, str) else json.dumps(document), encoding="utf-8")
+    info = path / "bag-info.txt"
+    more = file.stat().st_size - before
+    info.write_text(
+        re.sub(r"(?<=Oxum: )\d+", lambda m: str(int(m[0]) + more), info.read_text("utf-8")), "utf-8"
+    )
+    for one in path.glob("manifest-*.txt"):
+        algorithm = one.stem.partition("-")[2]
+        content = file.read_bytes()
+        value = f"{zlib.adler32(content):08x}" if algorithm == "adler32" else ""
+        value = value or digest(algorithm, content)
+        listed = re.sub(r"(?m)^\w+(?=  data/meta/sip.json$)", value, one.read_text("utf-8"))
+        one.write_text(listed, "utf-8")
+    reseal(path)
+
+
+def reseal(path: Path) -> None:
+    """Make the tag manifests fit, line by line."""
+    for one in path.glob("tagmanifest-*.txt"):
+        algorithm = one.stem.partition("-")[2]
+        lines = (line.split("  ", 1) for line in one.read_text("utf-8").splitlines())
+        one.write_text(
+            "".join(f"{digest(algorithm, (path / n).read_bytes())}  {n}\n" for _, n in lines),
+            "utf-8",
+        )

@@ -185,7 +185,9 @@ def test_of_a_part_the_other_lines_of_fetch_txt_stay_as_they_are(
     complete(path, "--only", "*.txt")
 
     assert "incomplete" == validate(path).verdict
-    wanted = "".join(x for x in before.splitlines(keepends=True) if ".txt" not in x.rsplit("\t")[-1])
+    wanted = "".join(
+        x for x in before.splitlines(keepends=True) if ".txt" not in x.rsplit("\t")[-1]
+    )
     assert wanted == (path / "fetch.txt").read_bytes().decode(encoding)
     complete(path)
     assert_full(path, FILES)

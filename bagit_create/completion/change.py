@@ -17,7 +17,7 @@ from ..validation.bag import Examination, examine
 from . import workshop
 from .newbag import NewBag
 from .options import CompletionOptions
-from .place import check_folder, is_inside, locate, state
+from .place import check_folder, is_inside, locate, state, unreadable
 from .swap import restore, swap
 
 Made = TypeVar("Made")
@@ -44,17 +44,29 @@ class Change:
         """
         restore(self._path)
         check_folder(self._path)
-        self._state = self._now()
+        try:
+            self._state = state(self._path)
+        except OSError as err:
+            raise unreadable(self._path, err) from err
         return examine(self._path, self._options.jobs, self._events)
 
-    def _now(self) -> str:
+    def _check_unchanged(self, path: Path | None = None) -> None:
+        """Make sure that nobody has changed the bag since it was examined.
+
+        :param path: where it is now.
+        :raises SipError: if somebody has.
+        """
         try:
-            return state(self._path)
-        except OSError as err:
-            raise SipError(
-                f"The package cannot be read: {(err.strerror or str(err)).lower()}.",
-                where=str(err.filename or self._path),
-            ) from err
+            if state(path or self._path) == self._state:
+                return
+        except OSError:
+            pass  # it is not even there
+        raise SipError(
+            "The package was changed by somebody else meanwhile; nothing was done to it.",
+            where=str(self._path),
+            hint="run the same command again; what was fetched is kept",
+            resumable=True,
+        )
 
     def _refuse(self, old: Examination, faults: list[str], hint: str = "") -> None:
         """Refuse a bag with faults, and one of which we could not be sure afterwards.
@@ -95,7 +107,11 @@ class Change:
             staging.bag.chmod(
                 0o700
             )  # what comes may be for few eyes; it gets its rights in the end
-            done = work(staging)
+            try:
+                done = work(staging)
+            except (InvalidSip, FileNotFoundError):
+                self._check_unchanged()  # that would be why
+                raise
             workshop.leave(staging, replaced=self._replaced)
             return done
         except (BicError, KeyboardInterrupt) as err:
@@ -134,23 +150,15 @@ class Change:
         """
         new.finish()
         sync(new.root)  # it may take long, so it comes before the last look
-        if self._now() != self._state:
-            raise self._changed()
+        self._check_unchanged()
         here = is_inside(self._path)
         (staging.root / workshop.READY).touch()
         swap(new.root, self._path)
-        self._replaced = True
-        if state(new.root) != self._state:  # in the moment between
+        try:
+            self._check_unchanged(new.root)  # in the moment between
+        except SipError:
             swap(new.root, self._path)
-            self._replaced = False
-            raise self._changed()
+            raise
+        self._replaced = True
         if here:
             log.warning("the current folder was in the package as it was: change into it anew")
-
-    def _changed(self) -> SipError:
-        return SipError(
-            "The package was changed by somebody else meanwhile; nothing was done to it.",
-            where=str(self._path),
-            hint="run the same command again; what was fetched is kept",
-            resumable=True,
-        )

@@ -24,7 +24,7 @@ def locate(path: Path) -> Path:
             )
         whole = whole.resolve() if ".." in whole.parts else whole
     except (OSError, RuntimeError) as err:
-        raise _unreadable(path, err) from err
+        raise unreadable(path, err) from err
     if not whole.name:
         raise InputError("Only a bag in a folder can be changed.", where=str(path))
     return whole
@@ -56,7 +56,7 @@ def check_folder(path: Path) -> None:
                 hint="if it may be changed: chmod u+w",
             )
     except OSError as err:
-        raise _unreadable(path, err) from err
+        raise unreadable(path, err) from err
 
 
 def state(path: Path) -> str:
@@ -91,6 +91,7 @@ def is_inside(path: Path) -> bool:
     return os.path.commonpath((here, os.path.realpath(path))) == os.path.realpath(path)
 
 
-def _unreadable(path: Path, err: Exception) -> SipError:
+def unreadable(path: Path, err: Exception) -> SipError:
+    """The error for a bag that cannot be looked at."""
     why = getattr(err, "strerror", None) or str(err)
     return SipError(f"The package cannot be read: {why.lower()}.", where=str(path))

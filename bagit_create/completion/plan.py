@@ -20,6 +20,7 @@ from .newbag import NewBag
 from .options import CompletionOptions, matches
 from .policy import Policy, Refused, refuse
 from .sipjson import SIP_JSON, Told
+from .tagtext import OXUM
 
 WRONG_HERE = ("M03", "C25", "C27", "C53")
 """Findings about a file that is here and not what it should be."""
@@ -106,7 +107,7 @@ class Planner:
 
     def _read_sip(self, missing: Iterable[str]) -> None:
         """Learn what sip.json says of the files that may be fetched."""
-        if self._old.sip is None:
+        if self._old.sip is None or SIP_JSON not in self._old.there.payload:
             return
         wanted = set(missing) | (set(self._promised_here()) if self._options.replace else set())
         self._told, self.faults = sipjson.told(self._path / SIP_JSON, wanted, self._report)
@@ -157,8 +158,22 @@ class Planner:
         errors = [one for one in self._report.findings if one.level == "error"]
         about = [one for one in errors if one.id in WRONG_HERE]
         if about and wrong and self._mismatches(wrong) == _count(about, "M03"):
-            errors = [one for one in errors if one.id not in WRONG_HERE]
+            forgiven = (*WRONG_HERE, "I05") if self._would_fit(wrong) else WRONG_HERE
+            errors = [one for one in errors if one.id not in forgiven]
         self.faults += [str(one) for one in errors]
+
+    def _would_fit(self, wrong: list[str]) -> bool:
+        """Whether Payload-Oxum is right of the payload as it is promised."""
+        old = self._old
+        payload = old.there.payload
+        sizes = {path: old.tags.fetch.sizes.get(path) for path in (*wrong, *old.missing())}
+        if None in sizes.values() or old.there.links:
+            return False
+        total = sum(payload[path] for path in payload if path not in sizes)
+        total += sum(filter(None, sizes.values()))
+        oxum = f"{total}.{len({*payload, *sizes})}"
+        elements = old.tags.elements or ()
+        return {oxum} == {one.value for one in elements if one.label.lower() == OXUM}
 
     def _mismatches(self, wrong: list[str]) -> int:
         """How many lines of manifests these files contradict."""

@@ -42,18 +42,20 @@ def filter_lines(
         first = file.read(4)
         file.seek(0)
         exact = _exact(encoding, first)
-        end = "\n"
+        end, ended = "\n", True
         for number, raw in enumerate(_lines(file, exact), 1):
             text = raw.decode(exact)
             made = change(number, text)
             if number == 1 and text.startswith(_MARK) and not made.startswith(_MARK):
                 made = _MARK + made  # it is the file's, not the line's
             sink.write(raw if made == text else made.encode(exact))
-            end = made[len(made.rstrip("\r\n")) :] if made else end
-        if more and not end:
-            sink.write("\n".encode(exact))
+            if made:
+                ended = made[-1] in "\r\n"
+                end = made[len(made.rstrip("\r\n")) :] or end
+        if more and not ended:
+            sink.write(end.encode(exact))
         for line in more:
-            sink.write(f"{line}{end or chr(10)}".encode(exact))
+            sink.write(f"{line}{end}".encode(exact))
 
 
 def same(number: int, text: str) -> str:
