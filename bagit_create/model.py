@@ -161,18 +161,26 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A file that upstream lists and does not hand out, and why."""
+    """A file that upstream lists and does not hand out, and why.
+
+    ``exit_code`` is that of the error which it would have been.
+    """
 
     placed: Placed
     reason: str
     http_status: int | None = None
+    exit_code: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give."""
+    """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give.
+
+    ``name`` is the package's. ``path`` is where it is: a folder of that name, or the ``archive``.
+    """
 
     path: Path
+    name: str
     timestamp: int
     source: str
     recid: str
@@ -186,15 +194,17 @@ class Result:
     renamed: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
+    archive: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """A plain, JSON-serialisable dict with the forerunner's keys first."""
         return {
             "status": 0,
             "errormsg": None,
-            "foldername": self.path.name,
+            "foldername": self.name,
             "exit_code": 0,
             "path": str(self.path),
+            "archive": str(self.archive) if self.archive else None,
             "source": self.source,
             "recid": self.recid,
             "timestamp": self.timestamp,

@@ -51,6 +51,8 @@ class Wire:
     :param jar: further cookies; each goes to its own domain and path only.
     :param proxy: the proxy for all requests, in place of the environment's.
     :param timeout: seconds of silence after which a connection is given up.
+    :param judge: called with the name and the number of each machine that was reached without a
+        proxy; what it raises ends the request before anything is sent.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Wire:
         proxy: Secret | None = None,
         timeout: float = 60.0,
         verify: bool = True,
+        judge: Callable[[str, str], None] | None = None,
     ) -> None:
         self.origin = origin(base_url)
         self._token = token
@@ -72,7 +75,7 @@ class Wire:
         self._share = share
         self.timeout = timeout
         self._ahead: dict[bytes, tuple[Connection, float]] = {}
-        self._connections = Connections(proxy.value if proxy else None, timeout, verify)
+        self._connections = Connections(proxy.value if proxy else None, timeout, verify, judge)
 
     @property
     def has_credential(self) -> bool:

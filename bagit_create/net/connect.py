@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,16 @@ class Connections:
     :param proxy: the proxy for all requests, in place of the environment's.
     :param timeout: seconds of silence after which a connection is given up.
     :param verify: whether certificates are checked.
+    :param judge: called with the name and number of each server that was reached; may refuse it.
     """
 
-    def __init__(self, proxy: str | None, timeout: float, verify: bool) -> None:
+    def __init__(
+        self,
+        proxy: str | None,
+        timeout: float,
+        verify: bool,
+        judge: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._proxy = proxy
         # Asking the environment for every request would cost as much as the request.
         self._straight = sys.platform == "linux" and not any(
@@ -87,6 +94,7 @@ class Connections:
         )
         self._timeout = timeout
         self._verify = verify
+        self._judge = judge
         self._lock = threading.Lock()
         self._idle: dict[Key, list[Connection]] = {}
         self._busy: set[Connection] = set()
@@ -180,6 +188,12 @@ class Connections:
         scheme, host, port, proxy = key
         if not proxy:
             sock: Any = self._reach(host, port)
+            if self._judge is not None:
+                try:
+                    self._judge(host, str(sock.getpeername()[0]))
+                except BaseException:
+                    sock.close()
+                    raise
             return self._secured(sock, host) if scheme == "https" else self._ready(sock)
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         if parts.scheme.startswith("socks"):

@@ -33,18 +33,27 @@ class Staging:
     :param target: the folder in which the SIP shall appear; made if it is missing.
     :param workdir: another place for the staging folder, if on the same file system.
     :param identity: what makes a run the same as an earlier one: anything JSON can hold.
-    :raises SipError: if the target cannot be written.
+    :param alone: no other run may work on the same.
+    :raises SipError: if the target cannot be written, or another run is at work.
     """
 
     def __init__(
-        self, target: Path, workdir: Path | None, source: str, recid: str, identity: Any
+        self,
+        target: Path,
+        workdir: Path | None,
+        source: str,
+        recid: str,
+        identity: Any,
+        *,
+        alone: bool = False,
     ) -> None:
         self.target = target.absolute()
         self._made: list[Path] = []
+        self._alone = alone
         self._make_target()
         parent = self._parent(workdir)
         digest = hashlib.sha256(json.dumps([source, recid, identity]).encode()).hexdigest()[:8]
-        self.root = self._claim(parent / FOLDER, f"{source}-{recid[:80]}-{digest}")
+        self.root = self._claim(parent / FOLDER, f"{source}-{recid[:80]}-{digest}", recid)
         self._heartbeat = claim.Heartbeat(self.root)
         self.bag = self.root / "bag"
         self.parts = self.root / "parts"
@@ -94,7 +103,7 @@ class Staging:
         )
         return self.target
 
-    def _claim(self, parent: Path, name: str) -> Path:
+    def _claim(self, parent: Path, name: str, recid: str) -> Path:
         """A folder of this run's own: what an ended run of the same kind left, or a new one."""
         own = parent / claim.own_name(name)
         try:
@@ -103,6 +112,12 @@ class Staging:
                 raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(parent))
             own.mkdir()
             busy, left = self._others(parent, name, own)
+            if busy and self._alone:
+                raise SipError(
+                    "Another run is at work on the same package.",
+                    where=str(self.target / recid),
+                    hint="wait for it, and run the same command again",
+                )
             if busy:
                 log.warning("another run harvests the same record; this one works apart from it")
             for one in left:
@@ -112,11 +127,13 @@ class Staging:
                     break
                 own.mkdir()
             os.utime(own)
-        except OSError as err:
+        except (OSError, SipError) as err:
             claim.release(own.name)
             with suppress(OSError):
                 own.rmdir()
             self._tidy(parent)
+            if isinstance(err, SipError):
+                raise
             raise cannot_write(err, self.target) from err
         return own
 

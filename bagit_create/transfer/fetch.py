@@ -51,6 +51,7 @@ def fetch(
     finished: dict[str, dict[str, Any]] | None = None,
     finish: Callable[[dict[str, Any]], None] | None = None,
     allow_missing: bool = False,
+    forgive: bool = False,
 ) -> tuple[tuple[Fetched, ...], tuple[Missing, ...]]:
     """Bring every file into the bag, or with ``parts=None`` only read and hash it.
 
@@ -60,6 +61,7 @@ def fetch(
     :param finished: what an earlier run left, by bag path (see :class:`~..sip.staging.Staging`).
     :param finish: told of every finished download.
     :param allow_missing: do without files that upstream withholds; optional ones always are.
+    :param forgive: do without every file that cannot be had, whatever is wrong with it.
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
@@ -104,7 +106,7 @@ def fetch(
         (transfer.download, others, jobs, None),
         (transfer.make, made, 1, None),
     ):
-        for one in run(_tolerant(work, allow_missing), items, threads, stop, useful):
+        for one in run(_tolerant(work, allow_missing, forgive), items, threads, stop, useful):
             if isinstance(one, Missing):
                 missing.append(one)
             elif one is not None:
@@ -113,7 +115,7 @@ def fetch(
 
 
 def _tolerant(
-    work: Callable[[Placed], Fetched | None], allow_missing: bool
+    work: Callable[[Placed], Fetched | None], allow_missing: bool, forgive: bool
 ) -> Callable[[Placed], Fetched | Missing | None]:
     """The same work, which does without a file that upstream withholds where it may."""
 
@@ -121,10 +123,11 @@ def _tolerant(
         try:
             return work(item)
         except TransferError as err:
-            if not (err.withheld and (allow_missing or item.entry.optional)):
+            if not forgive and not (err.withheld and (allow_missing or item.entry.optional)):
                 raise
-            log.warning(f"not in the package: {item.entry.name}: {err.headline()}")
-            return Missing(item, err.message, err.http_status)
+            where = f" ({err.where})" if forgive and err.where else ""
+            log.warning(f"not in the package: {item.entry.name}: {err.headline()}{where}")
+            return Missing(item, err.message, err.http_status, err.exit_code)
 
     return attempt
 

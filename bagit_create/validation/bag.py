@@ -10,12 +10,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from ..model import Events, Silent
 from ..report import Report
 from . import baginfo, content, crosscheck, names, sipfiles, sipjson
 from .archives import open_archive
+from .balance import Balance
 from .container import Container, Kind
 from .findings import Findings
 from .folder import FolderBag
@@ -23,8 +25,8 @@ from .opinion import ask
 from .profile import IDENTIFIER, Facts, Profile
 from .profile import check as check_profile
 from .siphead import SIP_JSON
-from .structure import Structure, is_junk, types
-from .table import ABSENT, Column, Table
+from .structure import Structure, types
+from .table import Column, Table
 from .tags import TagFiles
 
 
@@ -54,28 +56,31 @@ def validate(
     :param events: told of the progress.
     :returns: a report with the verdict ``valid``, ``incomplete`` (a sound light bag), ``invalid``.
     """
-    began = time.monotonic()
-    now = int(time.time())
+    began, now = time.monotonic(), int(time.time())
     found = Findings()
-    events = events or Silent()
     container = _container(path, found, flat_ok=sip is not False)
     if container is None:
         return Report(
             path, "invalid", found.all(), counts=found.counts, checked=now, mode=_mode(fast)
         )
-    try:
-        one = _Bag(container, found, verified)
-        if one.is_bag():
-            one.check(sip, profile)
-            events.phase("verify")
-            events.started(len(one.there.payload), one.there.payload.total())
-            one.compare(jobs or os.cpu_count() or 1, fast, fingerprint, events.advanced)
+    with closing(container):
+        one = Examination(container, found, verified)
+        one.run(sip, profile, jobs or os.cpu_count() or 1, fast, fingerprint, events or Silent())
         opinion = ask(path, one.there.irregular) if second_opinion else ""
         seconds = time.monotonic() - began
         name = profile.identifier if profile else ""
         return one.report(path, _mode(fast), now, seconds, opinion=opinion, profile=name)
-    finally:
-        container.close()
+
+
+def examine(path: Path, jobs: int | None, events: Events) -> tuple[Report, Examination]:
+    """Validate a bag in a folder, and hand out all that was read of it, addresses too.
+
+    For who goes on with it: see :func:`validate`.
+    """
+    began, now = time.monotonic(), int(time.time())
+    one = Examination(FolderBag(path), Findings(), (), addresses=True)
+    one.run(None, None, jobs or os.cpu_count() or 1, False, False, events)
+    return one.report(path, _mode(False), now, time.monotonic() - began), one
 
 
 def _mode(fast: bool) -> str:
@@ -88,26 +93,51 @@ def _container(path: Path, found: Findings, flat_ok: bool) -> Container | None:
     return open_archive(path, found, flat_ok=flat_ok)
 
 
-class _Bag:
-    """One bag under examination."""
+class Examination:
+    """One bag under examination; once :meth:`run` has ended, all that was read of it.
+
+    ``there`` is what is on the disk, ``tags`` what the tag files say, ``sip`` what sip.json does.
+    """
 
     def __init__(
-        self, container: Container, found: Findings, verified: Iterable[tuple[str, int]]
+        self,
+        container: Container,
+        found: Findings,
+        verified: Iterable[tuple[str, int]],
+        addresses: bool = False,
     ) -> None:
         self._container = container
         self._found = found
         self._table = Table()
-        self._sip: sipjson.Facts | None = None
+        self.sip: sipjson.Facts | None = None
         self._tag_files: dict[str, str] = {}
         self.there = Structure(container, self._table, found)
-        self._tags = TagFiles(container, self.there, self._table, found)
+        self.tags = TagFiles(container, self.there, self._table, found, addresses)
+        self._balance = Balance(self.there, self.tags)
         self._verified = Column(self._table)
         for path, size in verified:
             self._verified.put(path, size)
 
+    def run(
+        self,
+        sip: bool | None,
+        profile: Profile | None,
+        jobs: int,
+        fast: bool,
+        fingerprint: bool,
+        events: Events,
+    ) -> None:
+        """Judge everything; see :func:`validate`."""
+        if not self._is_bag():
+            return
+        self._check(sip, profile)
+        events.phase("verify")
+        events.started(len(self.there.payload), self.there.payload.total())
+        self._compare(jobs, fast, fingerprint, events.advanced)
+
     # -- structure ------------------------------------------------------------------------------
 
-    def is_bag(self) -> bool:
+    def _is_bag(self) -> bool:
         """List what is there; False if there is nothing to examine further."""
         found, there = self._found, self.there
         there.scan()
@@ -133,9 +163,9 @@ class _Bag:
 
     # -- the whole check ------------------------------------------------------------------------
 
-    def check(self, sip: bool | None, profile: Profile | None) -> None:
+    def _check(self, sip: bool | None, profile: Profile | None) -> None:
         """Examine everything but the payload's bytes."""
-        found, there, tags = self._found, self.there, self._tags
+        found, there, tags = self._found, self.there, self.tags
         tags.read()
         manifests, fetch, told = tags.manifests, tags.fetch, tags.told
         is_sip = self._looks_like_sip() if sip is None else sip
@@ -153,8 +183,10 @@ class _Bag:
         names.portability(there.payload, told, found, sip=is_sip)
         oxum = None
         if tags.elements is not None:
-            oxum = baginfo.judge(tags.info, tags.elements, self._sizes(), told, found, sip=is_sip)
-        content.strength(manifests, found, is_light=bool(self._missing()), sip=is_sip)
+            oxum = baginfo.judge(
+                tags.info, tags.elements, self._balance.sizes(), told, found, sip=is_sip
+            )
+        content.strength(manifests, found, is_light=bool(self.missing()), sip=is_sip)
         if is_sip:
             self._check_sip(oxum)
         if profile is not None:
@@ -172,38 +204,12 @@ class _Bag:
             or {"data/content", "data/meta"} <= there.folders
         )
 
-    def _sizes(self) -> baginfo.Payload:
-        """What Payload-Oxum may speak of."""
-        payload = self.there.payload
-        size, count = self.there.nameless
-        here = (payload.total() + size, len(payload) + count)
-        for link, target in self.there.links.items():  # it counts as what it leads to
-            if link.startswith("data/"):
-                here = (here[0] + (payload.get(target) or 0), here[1] + 1)
-        missing = self._missing()
-        promised = self._promised(missing)
-        whole = None if promised is None else (here[0] + promised, here[1] + len(missing))
-        return baginfo.Payload(here, whole, bool(missing), self._lost_junk)
-
-    def _promised(self, missing: Iterable[str]) -> int | None:
-        """The bytes still to be fetched; None if fetch.txt leaves one size open."""
-        sizes = [self._tags.fetch.sizes.get(path) for path in missing]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
-
-    def _lost_junk(self) -> int:
-        payload = self.there.payload
-        listed = {path for one in self._tags.manifests for path in one.digests.lines}
-        return sum(path not in payload and is_junk(path) for path in listed)
-
-    def _missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         """What fetch.txt promises and is not here."""
-        there = self.there.payload.whole()
-        rows = self._table.rows
-        return [path for path in self._tags.fetch.lines if there[rows[path]] == ABSENT]
+        return self._balance.missing()
 
     def _check_sip(self, oxum: tuple[int, int] | None) -> None:
-        there, found, tags = self.there, self._found, self._tags
+        there, found, tags = self.there, self._found, self.tags
         for line in tags.fetch.secret:
             found.error("C30", ("fetch.txt", line), "contains credentials (not shown)")
         sipfiles.bag(
@@ -211,11 +217,11 @@ class _Bag:
         )
         listed = {one.algorithm: one for one in tags.manifests}
         facts = sipjson.Bag(self._container, there, tags.fetch, listed)
-        self._sip = sipjson.check(facts, found)
-        sipfiles.metadata(self._container, self._sip.metadata, self._sip.recid, there, found)
+        self.sip = sipjson.check(facts, found)
+        sipfiles.metadata(self._container, self.sip.metadata, self.sip.recid, there, found)
 
     def _check_profile(self, profile: Profile) -> None:
-        tags, there = self._tags, self.there
+        tags, there = self.tags, self.there
         facts = Facts(
             elements=tags.elements or (),
             version=tags.told.version,
@@ -232,15 +238,15 @@ class _Bag:
 
     # -- bytes, and the end ---------------------------------------------------------------------
 
-    def compare(
+    def _compare(
         self, jobs: int, fast: bool, fingerprint: bool, advanced: Callable[[int], None]
     ) -> None:
         """Read the files."""
-        sip = self._sip
+        sip = self.sip
         reading = content.Content(
             self.there,
-            self._tags.manifests,
-            self._tags.tag_manifests,
+            self.tags.manifests,
+            self.tags.tag_manifests,
             sip.extra if sip else {},
             self._verified,
             self._found,
@@ -256,7 +262,7 @@ class _Bag:
     def report(self, path: Path, mode: str, now: int, seconds: float, **more: str) -> Report:
         """All that was found."""
         found, payload = self._found, self.there.payload
-        missing = self._missing()
+        missing = self.missing()
         verdict = "invalid" if found.has_errors else "incomplete" if missing else "valid"
         return Report(
             path,
@@ -265,11 +271,11 @@ class _Bag:
             len(payload),
             payload.total(),
             mode,
-            self._sip is not None,
-            self._tags.told.version,
-            tuple(one.algorithm for one in self._tags.manifests),
+            self.sip is not None,
+            self.tags.told.version,
+            tuple(one.algorithm for one in self.tags.manifests),
             len(missing),
-            self._promised(missing),
+            self._balance.promised(missing),
             found.counts,
             types(payload),
             seconds=seconds,

@@ -26,7 +26,9 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 class Fetch:
     """What is promised: ``lines`` and, where they are told, ``sizes`` in bytes, by path."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, addresses: bool = False) -> None:
+        self.urls: dict[str, str] | None = {} if addresses else None
+        """The addresses by path, if they are to be kept."""
         self.lines = Column(table)
         self.sizes = Column(table)
         self.secret: list[int] = []
@@ -39,12 +41,11 @@ class Fetch:
         return len(self.lines)
 
 
-def read_fetch(container: Container, table: Table, told: Declaration, found: Findings) -> Fetch:
-    """Read and judge every line.
+def read_fetch(container: Container, made: Fetch, told: Declaration, found: Findings) -> None:
+    """Read every line into ``made`` and judge it.
 
     :raises OSError: if it cannot be read.
     """
-    made = Fetch(table)
     addresses: set[int] = set()
     for number, text in lines(container, "fetch.txt", told.encoding, found, "F01"):
         where = ("fetch.txt", number)
@@ -80,11 +81,12 @@ def read_fetch(container: Container, table: Table, told: Declaration, found: Fin
             found.error("F07", where, f"{plain} is already on line {made.lines[plain]}")
             continue
         made.lines.put(plain, number)
+        if made.urls is not None:
+            made.urls[plain] = url
         if _SIZE.fullmatch(length):
             made.sizes.put(plain, int(length))
         elif length != "-":
             found.error("F02", where, "the length is larger than any file can be")
-    return made
 
 
 def _has_credentials(url: str, where: tuple[str, int], found: Findings) -> bool:

@@ -26,10 +26,17 @@ class TagFiles:
 
     ``told`` is the declaration; ``manifests`` and ``tag_manifests`` are those of algorithms that
     can be computed; ``fetch`` is fetch.txt, ``elements`` bag-info.txt, in the file ``info``.
+
+    :param addresses: whether ``fetch`` shall keep the addresses; judging needs none.
     """
 
     def __init__(
-        self, container: Container, there: Structure, table: Table, found: Findings
+        self,
+        container: Container,
+        there: Structure,
+        table: Table,
+        found: Findings,
+        addresses: bool,
     ) -> None:
         self._container = container
         self._there = there
@@ -38,7 +45,7 @@ class TagFiles:
         self.told = Declaration()
         self.manifests: list[Manifest] = []
         self.tag_manifests: list[Manifest] = []
-        self.fetch = Fetch(table)
+        self.fetch = Fetch(table, addresses)
         self.info = "bag-info.txt"
         self.all_read = True
         """Whether every payload manifest could be read; if not, nothing is called unlisted."""
@@ -79,7 +86,7 @@ class TagFiles:
         self.told = declaration(self._container, size, self._found)
 
     def _read_fetch(self) -> None:
-        self.fetch = read_fetch(self._container, self._table, self.told, self._found)
+        read_fetch(self._container, self.fetch, self.told, self._found)
 
     def _read_info(self) -> None:
         size = self._there.tags[self.info]
@@ -115,9 +122,11 @@ class TagFiles:
                 unknown[name] = algorithm
                 continue
             made = Manifest(name, algorithm, tag_table if match[1] else self._table)
-            (self.tag_manifests if match[1] else self.manifests).append(made)
-            if not self._reading(name, partial(self._read_manifest, made)) and not made.is_tag:
-                self.all_read = False
+            lists = self.tag_manifests if match[1] else self.manifests
+            lists.append(made)
+            if not self._reading(name, partial(self._read_manifest, made)):
+                lists.remove(made)
+                self.all_read = self.all_read and made.is_tag
         self._judge_empty()
         for name, algorithm in unknown.items():
             self._judge_unknown(name, algorithm)
