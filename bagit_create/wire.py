@@ -103,12 +103,22 @@ class Wire:
     def basic_authorization(self, url: str, user: str) -> str | None:
         """The header that carries the token as a password (RFC 7617), for programs of others.
 
-        None where there is no token, or the address is not of its own server.
+        None where there is no token, or the address is not of its own server. What it looks like is
+        hidden from now on as the token itself is: whoever sees it can read it.
         """
         if not self._token or origin(url) != self.origin:
             return None
-        pair = f"{user}:{self._token.value}".encode()
-        return f"Basic {b64encode(pair).decode('ascii')}"
+        pair, alone = (
+            b64encode(text.encode()).decode("ascii")
+            for text in (f"{user}:{self._token.value}", self._token.value)
+        )
+        for one in (pair, alone):
+            log.current().hide(one.rstrip("="))
+        return f"Basic {pair}"
+
+    def proxy_for(self, url: str) -> str:
+        """The address of the proxy for a request, ``""`` for none, for programs of others."""
+        return self._connections.proxy_for(url)
 
     def end(self) -> None:
         """End every request that is under way; their readers get a :class:`ProtocolError`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -17,7 +17,7 @@ from ..checksums import Digests
 from ..client import Client
 from ..errors import TransferError, UpstreamError
 from ..log import now
-from ..model import Events, Fetched, Missing, Placed
+from ..model import Events, Fetched, FileEntry, Missing, Placed
 from .checks import compare, web_addresses
 from .copy import copy
 from .download import Download
@@ -113,17 +113,17 @@ def fetch(
         for one in run(_tolerant(work, allow_missing, forgive), items, threads, stop, useful):
             if isinstance(one, Missing):
                 missing.append(one)
-            else:
+            elif one is not None:
                 reused[one.placed.bagpath] = one
     return tuple(reused[i.bagpath] for i in placed if i.bagpath in reused), tuple(missing)
 
 
 def _tolerant(
-    work: Callable[[Placed], Fetched], allow_missing: bool, forgive: bool
-) -> Callable[[Placed], Fetched | Missing]:
+    work: Callable[[Placed], Fetched | None], allow_missing: bool, forgive: bool
+) -> Callable[[Placed], Fetched | Missing | None]:
     """The same work, which does without a file that upstream withholds where it may."""
 
-    def attempt(item: Placed) -> Fetched | Missing:
+    def attempt(item: Placed) -> Fetched | Missing | None:
         try:
             return work(item)
         except (TransferError, UpstreamError) as err:
@@ -165,7 +165,6 @@ class _Transfer:
         """By the bag path of a small file the address of the next: its server may begin with it."""
         self._room = None if parts is None else Room(bag, total)
         self._lock = Lock()
-        self._number = count()
         self._started = now()
 
     def look_ahead(self, brief: Sequence[Placed]) -> None:
@@ -255,38 +254,42 @@ class _Transfer:
             one.http_status or None,
         )
         if part is not None:
-            if self._finish is not None:
-                line = fact(fetched, listed)
-                with self._lock:
-                    self._finish(line)
+            self._note(fetched, listed)
             part.done()
         self._events.file_done(item.bagpath)
         if log.is_followed():
             log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
         return fetched
 
-    def make(self, item: Placed) -> Fetched:
-        """Have a file made, hashing it as it comes."""
+    def _note(self, fetched: Fetched, listed: FileEntry) -> None:
+        """Have a finished file remembered, as upstream listed it."""
+        if self._finish is not None:
+            line = fact(fetched, listed)
+            with self._lock:
+                self._finish(line)
+
+    def make(self, item: Placed) -> Fetched | None:
+        """Have a file made, hashing it as it comes; None if there is no such file."""
         assert item.entry.maker is not None
-        algorithms = with_published(self._algorithms, item.entry)
-        digests, size = Digests(algorithms), 0
-        number = next(self._number)
+        digests, size = Digests(with_published(self._algorithms, item.entry)), 0
         with TemporaryDirectory(prefix="make-", dir=self._parts) as scratch:
-            blocks = item.entry.maker(Path(scratch), self._stopped)
-            with open(
-                os.devnull if self._parts is None else self._parts / f"{number}.part", "wb"
-            ) as part:
-                for block in blocks:
-                    part.write(block)
-                    digests.update(block)
-                    size += len(block)
-                    self._advanced(len(block))
-        fetched = Fetched(
-            item, size, digests.checksums(), "", now(), downloaded=self._parts is not None
-        )
-        compare(item.entry, fetched.checksums, "its maker")
-        if self._parts is not None:
-            os.replace(self._parts / f"{number}.part", f"{self._bag}/{item.bagpath}")
+            made = os.devnull if self._parts is None else f"{scratch}/made.part"
+            # What gives the bytes ends what it has begun, also where they cannot be written.
+            with closing(item.entry.maker(Path(scratch), self._stopped)) as blocks:
+                with open(made, "wb") as part:
+                    for block in blocks:
+                        part.write(block)
+                        digests.update(block)
+                        size += len(block)
+                        self._advanced(len(block))
+            if item.entry.if_any and not size:
+                return None
+            kept = self._parts is not None
+            fetched = Fetched(item, size, digests.checksums(), "", now(), downloaded=kept)
+            compare(item.entry, fetched.checksums, "its maker")
+            if kept:
+                os.replace(made, f"{self._bag}/{item.bagpath}")
+                self._note(fetched, item.entry)
         self._events.file_done(item.bagpath)
         log.debug(f"made {item.bagpath} ({size} bytes)")
         return fetched
