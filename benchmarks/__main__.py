@@ -36,6 +36,7 @@ def run_case(case: Case, runs: int, scale: float, before: list[Row]) -> list[Row
     A contender that fails is not asked again, and a case that cannot be prepared is one row.
     """
     common: Row = {"case": case.name, "scale": scale, "runs": case.runs(runs), "from": "nowhere"}
+    common["load"] = round(os.getloadavg()[0], 1)
     folder = Path(tempfile.mkdtemp(prefix="bic-bench-", dir=os.environ.get("BIC_BENCH_DIR")))
     try:
         with case.prepared(folder / "source", scale) as server:

@@ -56,7 +56,8 @@ def lines(rows: list[Row]) -> list[str]:
     """The table of one case."""
     first = rows[0]
     made = [
-        f"{first['case']}; from {first['from']}; scale {first['scale']:g}; runs: {first['runs']}"
+        f"{first['case']}; from {first['from']}; scale {first['scale']:g}; runs: {first['runs']};"
+        f" load before: {first['load']:g}"
     ]
     made.append(f"  {'':<35}" + "".join(f"{name:>{_width(name)}}" for name in COLUMNS))
     for row in rows:

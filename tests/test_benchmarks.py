@@ -45,7 +45,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_every_kind_of_case_runs_without_any_peer(bench: Bench) -> None:
     """With nothing on the PATH the sandbox serves, and the others are named as not installed."""
-    table, rows = bench("5,000 x", "20 ms", "local, 100,000", "bic --help", PATH="/nowhere")
+    table, rows = bench("5,000 x", "http, 500 x", "local, 100,000", "bic --help", PATH="/nowhere")
     outcomes = {(row["case"], row["contender"]): row.get("outcome", "ran") for row in rows}
     for (case, contender), outcome in outcomes.items():
         if contender.startswith(("bic", "bare loop", "python")):
