@@ -9,10 +9,12 @@ from typing import Any
 from . import log, provenance, sip, transfer, validation
 from .checksums import fastest, known
 from .client import Client
-from .errors import InvalidSip, UpstreamError
+from .errors import InvalidSip, SipError, UpstreamError
 from .log import now
 from .model import Events, Fetched, Missing, Placed, Record, Result
-from .options import JobOptions
+from .options import ARCHIVES, JobOptions
+from .report import Report
+from .sip.archive import pack
 from .sip.staging import Staging
 
 NAMED_AT_MOST = 20
@@ -100,12 +102,20 @@ class Assembly:
         if len(built.skipped) > NAMED_AT_MOST:
             log.warning(f"left out: {len(built.skipped) - NAMED_AT_MOST} more, named in sip.json")
         verified = ((one.placed.bagpath, one.size) for one in fetched if one.downloaded)
-        report = validation.validate(staging.bag, verified=verified, jobs=options.jobs)
+        report = validation.validate(
+            staging.bag,
+            verified=verified,
+            jobs=options.jobs,
+            fingerprint=options.archive is not None,
+        )
         faults = [str(one) for one in report.findings if one.level == "error"]
         if faults or report.verdict != ("incomplete" if built.promised else "valid"):
             raise InvalidSip("The package that was written does not validate.", findings=faults)
+        archive = self._pack(name, report) if options.archive else None
         return Result(
-            path=staging.publish(name),
+            path=archive or staging.publish(name),
+            name=name,
+            archive=archive,
             timestamp=timestamp,
             source=record.source,
             recid=record.recid,
@@ -120,6 +130,30 @@ class Assembly:
             warnings=tuple(self._log.warnings),
             algorithms=built.algorithms,
         )
+
+    def _pack(self, name: str, report: Report) -> Path:
+        """Make an archive of the finished package, and verify it; the folder never appears."""
+        form = self._options.archive or ""
+        staging, events = self._staging, self._events
+        events.phase("write")
+        events.started(0, report.bytes)
+        scratch = staging.parts / "archive"  # a folder there is removed if this run is killed
+        scratch.mkdir()
+        try:
+            return pack(
+                staging.bag,
+                staging.target / f"{name}{ARCHIVES[form]}",
+                form,
+                on_bytes=events.advanced,
+                verify=lambda path: validation.verify_archive(path, report, events=events),
+                place=scratch,
+            ).path
+        except SipError as err:
+            # No room, perhaps: then what was fetched is worth keeping.
+            err.resumable = not isinstance(err, InvalidSip)
+            raise
+        finally:
+            scratch.rmdir()
 
     def _refuse_secrets(self, record: Record) -> None:
         """Refuse what upstream wrote with the credential in it that it was sent.

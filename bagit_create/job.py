@@ -190,7 +190,10 @@ class Job:
         place = self._options.target.absolute()
         while not place.exists():
             place = place.parent
-        check_space(place, sum(item.entry.size or 0 for item in placed), len(placed))
+        needed = sum(item.entry.size or 0 for item in placed)
+        if self._options.archive:
+            needed *= 2  # the folder goes only once the archive is verified
+        check_space(place, needed, len(placed))
 
     def _leave(self, staging: Staging, err: BaseException) -> None:
         """Keep what the next run can use, or remove everything."""

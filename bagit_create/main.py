@@ -70,13 +70,16 @@ def process(
     retries: int | None = None,
     max_wait: float | None = None,
     config: str | Path | None = None,
+    archive: str | None = None,
 ) -> dict[str, Any]:
     """Make one SIP, and say in a dict how it went.
 
     The first nineteen parameters are the forerunner's, in its order. ``timestamp`` is there for
     old callers only: the package always carries the time it was made. ``target`` is the folder in
     which the SIP appears (the current one if None). ``loglevel`` is of either scale: 0 to 3
-    (debug, info, warning, error) or the constants of :mod:`logging`. Safe from many threads.
+    (debug, info, warning, error) or the constants of :mod:`logging`. ``archive`` leaves one file
+    (``"tar"``, ``"tar.gz"`` or ``"zip"``); the default is a folder, since CERN's platform joins
+    ``target`` and ``foldername`` and walks it. Safe from many threads.
 
     :returns: on success ``{"status": 0, "errormsg": None, "foldername": NAME, ...}``, on failure
         ``{"status": 1, "errormsg": TEXT, "exit_code": N, "error": KIND, ...}``; all of it can be
@@ -108,6 +111,7 @@ def process(
                 "invcookie": (invcookie, (str,)),
                 "cert": (cert, (str,)),
                 "bd_ssh_host": (bd_ssh_host, (str,)),
+                "archive": (archive, (str,)),
                 "collection": (collection, (str,)),
                 "comment": (comment, (str,)),
             }
@@ -156,6 +160,7 @@ def process(
             verify=bool(verify),
             hash_missing=bool(hash_missing),
             config=Path(config) if config else None,
+            archive=archive or None,
             **{name: value for name, value in given.items() if value is not None},
         )
         return run(options, loglevel=loglevel).as_dict()

@@ -171,9 +171,13 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give."""
+    """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give.
+
+    ``name`` is the package's. ``path`` is where it is: a folder of that name, or the ``archive``.
+    """
 
     path: Path
+    name: str
     timestamp: int
     source: str
     recid: str
@@ -187,15 +191,17 @@ class Result:
     renamed: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
+    archive: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """A plain, JSON-serialisable dict with the forerunner's keys first."""
         return {
             "status": 0,
             "errormsg": None,
-            "foldername": self.path.name,
+            "foldername": self.name,
             "exit_code": 0,
             "path": str(self.path),
+            "archive": str(self.archive) if self.archive else None,
             "source": self.source,
             "recid": self.recid,
             "timestamp": self.timestamp,

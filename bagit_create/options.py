@@ -24,6 +24,8 @@ LONGEST_S = 31 * 24 * 3600
 MAX_RECID = 200
 """Characters of a record id: with source and timestamp the folder's name stays below 255 bytes."""
 
+#: The forms of an archive, and what a file's name ends with in each.
+ARCHIVES: Mapping[str, str] = {"tar": ".tar", "tar.gz": ".tar.gz", "zip": ".zip"}
 #: Options that only some kinds of source understand, and those kinds.
 ONLY_FOR: Mapping[str, tuple[str, ...]] = {
     "source_path": ("local",),
@@ -52,7 +54,8 @@ class JobOptions:
     folder. ``embargo`` is Unix seconds. ``timeout`` is the seconds of silence after which a
     connection is given up, ``max_wait`` the longest ``Retry-After`` that is obeyed, in seconds.
     ``cookies`` is a file of the Netscape form, ``proxy`` an address that may hold a password,
-    ``base_url`` another server of the source's kind.
+    ``base_url`` another server of the source's kind. ``archive`` is one of :data:`ARCHIVES`, or
+    None to leave a folder.
     """
 
     source: str | None = None
@@ -87,6 +90,7 @@ class JobOptions:
     retries: int = DEFAULT_RETRIES
     max_wait: float = DEFAULT_MAX_WAIT_S
     config: Path | None = None
+    archive: str | None = None
 
     def check(self, kind: str | None = None) -> None:
         """Refuse what cannot work, naming everything that is wrong in one message.
@@ -163,6 +167,8 @@ class JobOptions:
             yield "At least one --algorithm is needed."
         if self.bagit_version not in ("0.97", "1.0"):
             yield "--bagit-version is 0.97 or 1.0."
+        if self.archive is not None and self.archive not in ARCHIVES:
+            yield f"--archive is one of {', '.join(ARCHIVES)}."
         if self.jobs < 1:
             yield "--jobs is at least 1."
         if not 0 < self.timeout <= LONGEST_S:

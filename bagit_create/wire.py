@@ -51,8 +51,8 @@ class Wire:
     :param jar: further cookies; each goes to its own domain and path only.
     :param proxy: the proxy for all requests, in place of the environment's.
     :param timeout: seconds of silence after which a connection is given up.
-    :param judge: called with the name and the number of each machine that was reached without a
-        proxy; what it raises ends the request before anything is sent.
+    :param judge: called with the name and the number of each machine that was reached, with the
+        name twice where a proxy is asked; what it raises ends the request before anything is sent.
     """
 
     def __init__(

@@ -127,11 +127,14 @@ class Read:
 
     def _read(self, bag: Container, jobs: int) -> None:
         self.name = bag.name
-        members = list(bag.members(_unreadable))
+        members = list(bag.members(lambda *_: None))
         self.kinds = {one.path: one.kind for one in members}
         assert len(self.kinds) == len(members)
         self.empty = {one.path for one in members if one.empty}
         self.targets = {one.path: one.target for one in members if one.target}
+        self.serialisation = bag.serialisation
+        self.heads: dict[str, bytes] = {}
+        self.read = 0
         wanted = [(one.path, one.size) for one in members if one.kind is Kind.FILE]
 
         def failed(path: str, err: OSError) -> None:
@@ -139,17 +142,17 @@ class Read:
 
         def take(path: str, size: int, sums: Iterable[object], head: bytes) -> None:
             self.files[path] = (size, " ".join(map(str, sums)))
+            self.heads[path] = head
 
-        bag.digest_all(wanted, lambda _: ("md5", "sha1"), take, failed, jobs)
+        def advanced(count: int) -> None:
+            self.read += count
+
+        bag.digest_all(wanted, lambda _: ("md5", "sha1"), take, failed, jobs, advanced)
         assert {path for path, _ in wanted} == self.files.keys() | self.failed.keys()
 
     def said(self, number: str) -> str:
         """Where and what, of all findings with this id."""
         return "\n".join(f"{one.file}: {one.message}" for one in self.findings if one.id == number)
-
-
-def _unreadable(path: str, err: OSError) -> None:
-    raise err
 
 
 def expected(files: dict[str, bytes]) -> dict[str, tuple[int, str]]:

@@ -277,6 +277,14 @@ def test_a_zip_member_that_cannot_be_read_is_named(
     assert len(one.files) >= len(FILES) - 2
 
 
+def test_flags_that_mean_nothing_may_differ(tmp_path: Path) -> None:
+    """Some programs mark names that are ASCII as UTF-8, in one of the two places."""
+    name = b"bag/data/content/zeros"
+    for fields in ({"flags": 0x800}, {"local_flags": 0x800}, {"local_flags": 8}):
+        one = read(patch_zip(whole("zip"), name, **fields), "bag.zip", tmp_path)
+        assert (expected(FILES), ()) == (one.files, one.findings)
+
+
 def test_a_local_name_that_differs_is_an_error(tmp_path: Path) -> None:
     """Some programs go by it."""
     content = zip_bytes(in_base(FILES)).replace(

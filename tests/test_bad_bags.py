@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from bagit_create.cli import cli
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 """Seconds that are more than enough; without a guard, whoever opens a FIFO waits forever."""
 
 Answer = tuple[int, str]

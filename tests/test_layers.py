@@ -58,6 +58,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # a package that changes: everything but where records come from
     "completion": GROUND
     | {
+        "answers",
+        "urls",
         "checksums",
         "client",
         "config",

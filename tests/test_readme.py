@@ -157,3 +157,11 @@ if __name__ == "__main__":
         TEXT.replace(f"```text\n{options_block()}```", f"```text\n{help_text()}```"),
         encoding="utf-8",
     )
+
+
+@pytest.mark.parametrize("name", ["validate", "complete", "thin", "pack", "clean"])
+def test_every_option_of_a_command_is_explained(name: str) -> None:
+    """By its long name at least."""
+    options = [max(one.opts, key=len) for one in cli.commands[name].params if "-" in one.opts[0]]
+
+    assert [] == [one for one in options if not re.search(rf"`[^`]*{one}\b", TEXT)]

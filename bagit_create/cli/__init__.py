@@ -16,6 +16,7 @@ from .complete import complete, thin
 from .demo import demo
 from .group import Bic, refuse_lost_options
 from .options import job_options
+from .pack import pack
 from .sandbox import sandbox
 from .sources import sources
 from .validate import validate
@@ -45,5 +46,5 @@ def cli(ctx: click.Context, /, **given: Any) -> int | None:
     return make_package(given)
 
 
-for command in (validate, complete, thin, sources, clean, demo, sandbox):
+for command in (validate, pack, complete, thin, sources, clean, demo, sandbox):
     cli.add_command(command)

@@ -20,6 +20,7 @@ from ..version import __version__
 from . import output
 
 MAY_NOT_BE_EMPTY = (
+    "archive",
     "base_url",
     "config",
     "cookies",
@@ -142,6 +143,7 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
         retries=given["retries"],
         max_wait=given["max_wait"],
         config=_path(given["config"]),
+        archive=given["archive"] or None,
     )
     hint = "bic --help"
     kind = None

@@ -105,6 +105,12 @@ _ALL: tuple[Decorator, ...] = (
         " [default: 0.97]",
     ),
     _where(
+        "--archive",
+        metavar="FORM",
+        help="Leave one archive instead of a folder: tar, tar.gz or zip."
+        " 'bic pack' makes one of a folder.",
+    ),
+    _where(
         "--no-verify",
         is_flag=True,
         help="Do not read the payload back from disk; sip.json says so.",

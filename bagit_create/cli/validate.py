@@ -53,6 +53,14 @@ DAY_S = 86400
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for all paths.")
 @click.option("--html", metavar="FILE", help="Write a page for people, too.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads for hashing.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, asked: _show_schema(ctx) if asked else None,
+    help="Write the JSON schema of sip.json, and do nothing else.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show every finding, remarks too.")
 @click.option("-q", "--quiet", is_flag=True, help="Show verdicts only, and no progress.")
 def validate(paths: tuple[str, ...], **given: Any) -> int:
@@ -86,6 +94,13 @@ def validate(paths: tuple[str, ...], **given: Any) -> int:
     if not sound:
         return INVALID
     return INCOMPLETE if given["require_complete"] and run.counts["incomplete"] else 0
+
+
+def _show_schema(ctx: click.Context) -> None:
+    from ..validation import schema
+
+    output.emit(schema.text().rstrip())
+    ctx.exit()
 
 
 def _refuse(paths: tuple[str, ...], given: dict[str, Any]) -> None:

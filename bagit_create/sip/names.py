@@ -7,8 +7,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ..options import ARCHIVES
 from . import claim
 
+_FORMS = ("", *ARCHIVES.values())
+"""A package is a folder or an archive, and its name is one for both."""
 STALE_S = 3600
 """Seconds after which a reserved name belongs to a run that was killed: writing takes less."""
 
@@ -45,7 +48,7 @@ class Names:
                 now += 1
                 continue
             self._reserved = reservation
-            if not os.path.lexists(self._target / name):
+            if not any(os.path.lexists(self._target / f"{name}{end}") for end in _FORMS):
                 return name, now
             self.give_up()
             now += 1

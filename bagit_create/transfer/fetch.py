@@ -15,7 +15,7 @@ from typing import Any
 from .. import log
 from ..checksums import Digests
 from ..client import Client
-from ..errors import TransferError
+from ..errors import TransferError, UpstreamError
 from ..log import now
 from ..model import Events, Fetched, Missing, Placed
 from .checks import compare, web_addresses
@@ -52,6 +52,7 @@ def fetch(
     finish: Callable[[dict[str, Any]], None] | None = None,
     allow_missing: bool = False,
     forgive: bool = False,
+    max_size: int = 0,
 ) -> tuple[tuple[Fetched, ...], tuple[Missing, ...]]:
     """Bring every file into the bag, or with ``parts=None`` only read and hash it.
 
@@ -62,6 +63,7 @@ def fetch(
     :param finish: told of every finished download.
     :param allow_missing: do without files that upstream withholds; optional ones always are.
     :param forgive: do without every file that cannot be had, whatever is wrong with it.
+    :param max_size: bytes after which a file whose size nobody knows is given up; 0 for none.
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
@@ -81,7 +83,9 @@ def fetch(
         if client is not None:
             client.stop()
 
-    transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0], total)
+    transfer = _Transfer(
+        bag, client, algorithms, events, parts, finish, lambda: stopped[0], total, max_size
+    )
     reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop)
     for left in reused.values():
         events.advanced(left.size)
@@ -122,8 +126,9 @@ def _tolerant(
     def attempt(item: Placed) -> Fetched | Missing:
         try:
             return work(item)
-        except TransferError as err:
-            if not forgive and not (err.withheld and (allow_missing or item.entry.optional)):
+        except (TransferError, UpstreamError) as err:
+            may = isinstance(err, TransferError) and err.withheld
+            if not forgive and not (may and (allow_missing or item.entry.optional)):
                 raise
             where = f" ({err.where})" if forgive and err.where else ""
             log.warning(f"not in the package: {item.entry.name}: {err.headline()}{where}")
@@ -145,6 +150,7 @@ class _Transfer:
         finish: Callable[[dict[str, Any]], None] | None,
         stopped: Callable[[], bool],
         total: int | None,
+        max_size: int,
     ) -> None:
         self._bag = str(bag)
         self._client = client
@@ -153,6 +159,7 @@ class _Transfer:
         self._parts = parts
         self._finish = finish
         self._stopped = stopped
+        self._max_size = max_size
         self._begun = frozenset(os.listdir(parts) if parts is not None else ())
         self._following: dict[str, str] = {}
         """By the bag path of a small file the address of the next: its server may begin with it."""
@@ -224,6 +231,7 @@ class _Transfer:
             part,
             with_published(self._algorithms, item.entry, "md5"),
             self._advanced,
+            self._max_size,
         )
         following = self._following.get(item.bagpath)
         if following is not None and self.connections() == 1:

@@ -28,7 +28,7 @@ class ArchiveBag(Container):
     :param descriptor: of the open archive. Reading is by offset, from any thread.
     """
 
-    serialisation: str | None = None
+    serialisation: str | None
 
     def __init__(self, path: Path, descriptor: int, found: Findings) -> None:
         self.path = path
@@ -65,12 +65,7 @@ class ArchiveBag(Container):
     def offset(self, path: str) -> int:
         """Where in the archive a file is: reading is quickest in that order."""
         row = self.listing.rows.get(path)
-        return -1 if row is None else self.listing.offsets[row]
-
-    def bytes_of(self, path: str) -> int:
-        """The declared size of a file."""
-        row = self.listing.rows.get(path)
-        return 0 if row is None else self.listing.sizes[row]
+        return 0 if row is None else self.listing.offsets[row]
 
     def row(self, path: str) -> int:
         """Where a regular file stands in the listing.
@@ -103,7 +98,9 @@ class ArchiveBag(Container):
     def members(self, unreadable: Callable[[str, OSError], None]) -> Iterator[Member]:
         """All that is in the bag but its base directory; folders are there if anything is in them.
 
-        Links and devices are listed, and cannot be opened. What cannot be listed has been told.
+        Links and devices are listed, and cannot be opened.
+
+        :param unreadable: is not called: it has been told already where the listing ends too soon.
         """
         return self.listing.members()
 
@@ -128,25 +125,37 @@ class ArchiveBag(Container):
         jobs: int,
         advanced: Callable[[int], None] | None = None,
     ) -> None:
-        """Read each of these files once, large ones in threads. Damage is reported as a finding
-        too; see :meth:`Container.digest_all`."""
-        paths = sorted((path for path, _ in wanted), key=self.offset)
-        large = sum(self.bytes_of(path) > LARGE for path in paths)
-        threads = min(jobs, os.cpu_count() or 1)
+        """Read each of these files once, in the order in which they stand in the archive.
 
-        def read(path: str) -> None:
-            parallel = threads > large and self.bytes_of(path) > LARGE
+        Damage is reported as a finding too; see :meth:`.container.Container.digest_all`.
+        """
+        # Where fewer large files than cores are left, each digest gets a core of its own.
+        alone = sum(1 for one in wanted if one[1] > LARGE) < min(jobs, os.cpu_count() or 1)
+
+        def read(one: tuple[str, int]) -> None:
+            path, size = one
+            names = algorithms(path)
+            parallel = alone and size > LARGE and len(names) > 1
             try:
-                blocks = self.blocks(self.row(path))
-                count, sums, head = digest(blocks, algorithms(path), parallel, advanced)
+                facts = digest(self.blocks(self.row(path)), names, advanced, parallel)
             except OSError as err:
                 self.tell(path, err)
                 failed(path, err)
                 return
-            take(path, count, sums, head)
+            take(path, *facts)
 
-        each(read, paths, self.bytes_of, jobs)
+        each(read, self.in_order(wanted), lambda one: one[1], jobs)
         self.check_unchanged()
+
+    def in_order(self, wanted: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
+        """As they stand in the archive. Mostly they are asked for so, and no list is needed."""
+        last = 0
+        for path, _ in wanted:
+            here = self.offset(path)
+            if here < last:
+                return sorted(wanted, key=lambda one: self.offset(one[0]))
+            last = max(last, here)
+        return wanted
 
     def check_unchanged(self) -> None:
         """Report an archive that somebody wrote to since it was listed."""
@@ -191,13 +200,12 @@ class _File(io.RawIOBase):
 def digest(
     blocks: Iterator[Block],
     algorithms: Collection[str],
-    parallel: bool,
     advanced: Callable[[int], None] | None,
+    parallel: bool,
 ) -> tuple[int, tuple[Checksum, ...], bytes]:
     """Read all blocks: how many bytes they are, their digests, and the first of them.
 
     :param parallel: compute each digest in a thread of its own.
-    :param advanced: called with the size of each block.
     :raises OSError: as reading them does.
     """
     size = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from .archivebag import ArchiveBag
 from .container import Container
 from .findings import Findings
-from .inflate import extension, maker
+from .inflate import compression
 from .listing import EXTENSIONS, ArchiveFault, TooMuch, stem
 from .tarbag import CompressedTarBag, TarBag
 from .tarheaders import BLOCK, is_header
@@ -73,10 +73,8 @@ def _list(path: Path, descriptor: int, found: Findings) -> ArchiveBag:
     if not named_zip:  # a zip archive may have anything before it, even a tar archive
         if is_header(first) or first == bytes(BLOCK):
             return TarBag(path, descriptor, found)
-    if not first.startswith(b"PK\3\4") and (make := maker(first)) is not None:
-        bag = CompressedTarBag(path, descriptor, found, make)
-        bag.serialisation = f"tar.{extension(first)}"
-        return bag
+    if (form := compression(first)) is not None:
+        return CompressedTarBag(path, descriptor, found, form)
     end = find_end(descriptor, status.st_size)
     if end is not None:
         return ZipBag(path, descriptor, found, end)

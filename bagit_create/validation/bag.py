@@ -17,6 +17,7 @@ from ..model import Events, Silent
 from ..report import Report
 from . import baginfo, content, crosscheck, names, sipfiles, sipjson
 from .archives import open_archive
+from .balance import Balance
 from .container import Container, Kind
 from .findings import Findings
 from .folder import FolderBag
@@ -24,8 +25,8 @@ from .opinion import ask
 from .profile import IDENTIFIER, Facts, Profile
 from .profile import check as check_profile
 from .siphead import SIP_JSON
-from .structure import Structure, is_junk, types
-from .table import ABSENT, Column, Table
+from .structure import Structure, types
+from .table import Column, Table
 from .tags import TagFiles
 
 
@@ -112,6 +113,7 @@ class Examination:
         self._tag_files: dict[str, str] = {}
         self.there = Structure(container, self._table, found)
         self.tags = TagFiles(container, self.there, self._table, found, addresses)
+        self._balance = Balance(self.there, self.tags)
         self._verified = Column(self._table)
         for path, size in verified:
             self._verified.put(path, size)
@@ -181,7 +183,9 @@ class Examination:
         names.portability(there.payload, told, found, sip=is_sip)
         oxum = None
         if tags.elements is not None:
-            oxum = baginfo.judge(tags.info, tags.elements, self._sizes(), told, found, sip=is_sip)
+            oxum = baginfo.judge(
+                tags.info, tags.elements, self._balance.sizes(), told, found, sip=is_sip
+            )
         content.strength(manifests, found, is_light=bool(self.missing()), sip=is_sip)
         if is_sip:
             self._check_sip(oxum)
@@ -200,35 +204,9 @@ class Examination:
             or {"data/content", "data/meta"} <= there.folders
         )
 
-    def _sizes(self) -> baginfo.Payload:
-        """What Payload-Oxum may speak of."""
-        payload = self.there.payload
-        size, count = self.there.nameless
-        here = (payload.total() + size, len(payload) + count)
-        for link, target in self.there.links.items():  # it counts as what it leads to
-            if link.startswith("data/"):
-                here = (here[0] + (payload.get(target) or 0), here[1] + 1)
-        missing = self.missing()
-        promised = self._promised(missing)
-        whole = None if promised is None else (here[0] + promised, here[1] + len(missing))
-        return baginfo.Payload(here, whole, bool(missing), self._lost_junk)
-
-    def _promised(self, missing: Iterable[str]) -> int | None:
-        """The bytes still to be fetched; None if fetch.txt leaves one size open."""
-        sizes = [self.tags.fetch.sizes.get(path) for path in missing]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
-
-    def _lost_junk(self) -> int:
-        payload = self.there.payload
-        listed = {path for one in self.tags.manifests for path in one.digests.lines}
-        return sum(path not in payload and is_junk(path) for path in listed)
-
     def missing(self) -> list[str]:
         """What fetch.txt promises and is not here."""
-        there = self.there.payload.whole()
-        rows = self._table.rows
-        return [path for path in self.tags.fetch.lines if there[rows[path]] == ABSENT]
+        return self._balance.missing()
 
     def _check_sip(self, oxum: tuple[int, int] | None) -> None:
         there, found, tags = self.there, self._found, self.tags
@@ -297,7 +275,7 @@ class Examination:
             self.tags.told.version,
             tuple(one.algorithm for one in self.tags.manifests),
             len(missing),
-            self._promised(missing),
+            self._balance.promised(missing),
             found.counts,
             types(payload),
             seconds=seconds,

@@ -11,11 +11,13 @@ from .findings import Findings, Place
 from .listing import ArchiveFault
 from .manifest import Manifest
 from .structure import Structure
-from .table import Column
+from .table import ABSENT, Column
 
 Expected = dict[str, list[tuple[str, str, str, Place]]]
 """Bag path to digests that the file must have: finding id, algorithm, value, where it is told."""
 _WEAK = ("md5", "sha1")
+SHOWN = 12
+"""Digits of a digest in a message; the finding has all of them."""
 Look = Callable[[str, int, bytes], None]
 """Looks at a file's path, size in bytes, and first bytes."""
 
@@ -72,21 +74,32 @@ class Content:
                 yield path, size
         if not self._with_payload:
             return
-        payload, verified = self._there.payload, self._verified
-        for path in payload:
-            size = payload[path]
-            if verified.get(path) != size and next(self._told(path), None) is not None:
-                yield path, size
+        sizes, verified = self._there.payload.whole(), self._verified.whole()
+        columns = [one.digests.lines.whole() for one in self._manifests]
+        for path, row in self._there.payload.table.rows.items():
+            size = sizes[row]
+            if size == ABSENT or verified[row] == size:
+                continue
+            for lines in columns:
+                if lines[row] != ABSENT:
+                    yield path, size
+                    break
+            else:
+                if path in self._extra or path in self._named:
+                    yield path, size
 
-    def _told(self, path: str) -> Iterator[tuple[str, str, str, Place]]:
+    def _told(self, path: str) -> list[tuple[str, str, str, Place]]:
         """What is told of a file: of itself, and of the links that lead to it."""
+        found: list[tuple[str, str, str, Place]] = []
         lists = self._manifests if path.startswith("data/") else self._tag_manifests
-        for name in (path, *self._named.get(path, ())):
+        for name in (path, *self._named[path]) if path in self._named else (path,):
             for one in lists:
                 if (value := one.digests.get(name)) is not None:
                     number = ("T12" if name == "fetch.txt" else "T01") if one.is_tag else "M03"
-                    yield number, one.algorithm, value, one.line(name)
-            yield from self._extra.get(name, ())
+                    found.append((number, one.algorithm, value, one.line(name)))
+            if name in self._extra:
+                found += self._extra[name]
+        return found
 
     def _algorithms(self, path: str) -> tuple[str, ...]:
         names = dict.fromkeys(one[1] for one in self._told(path))
@@ -104,7 +117,8 @@ class Content:
         actual = {one.algorithm: one.value for one in sums}
         for number, algorithm, value, where in self._told(path):
             if actual[algorithm] != value:
-                text = f"{path}: {algorithm} expected {value}, found {actual[algorithm]}"
+                short = f"expected {value[:SHOWN]}…, found {actual[algorithm][:SHOWN]}…"
+                text = f"{path}: {algorithm} {short}"
                 found.error(
                     number,
                     where,

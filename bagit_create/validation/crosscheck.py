@@ -125,12 +125,7 @@ def _partly(
     proofs = [one for one, lines in columns if lines[row] != ABSENT]
     if here and not any(one.algorithm in CRYPTOGRAPHIC for one in proofs):
         text = f"{path} is listed with {proofs[0].algorithm} only, which proves nothing"
-        found.error("S10", one_of(proofs, path), text)
-
-
-def one_of(manifests: Sequence[Manifest], path: str) -> tuple[str, int]:
-    """Where the first of these lists the path."""
-    return manifests[0].line(path)
+        found.error("S10", proofs[0].line(path), text)
 
 
 def _promised(path: str, size: int, line: int, sizes: Column, found: Findings) -> None:

@@ -69,7 +69,8 @@ class Record:
                 raise ValueError(f"format {fact['format']!r}")
             self._last[str(fact["package"])] = fact
         except (ValueError, KeyError, TypeError, RecursionError) as err:
-            if not self._whole:
+            begun = f'{{"format": "{FORMAT}"'.encode()
+            if line.startswith(begun[: len(line)]) and not line.endswith(b"}\n"):
                 return  # a run was killed while it wrote
             raise ConfigError(
                 "This file is no record of earlier checks; nothing was written to it.",

@@ -95,7 +95,8 @@ class FolderBag:
         """See :meth:`.container.Container.digest_all`."""
 
         # Where fewer large files than cores are left, each digest gets a core of its own.
-        alone = sum(1 for one in wanted if one[1] >= LARGE) < jobs
+        large = sum(1 for one in wanted if one[1] >= LARGE)
+        alone = 0 < large < jobs
 
         def read(one: tuple[str, int]) -> None:
             path, size = one

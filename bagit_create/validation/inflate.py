@@ -7,6 +7,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .listing import BOMB_BYTES, BOMB_RATIO, ArchiveFault
@@ -17,24 +18,26 @@ OUTPUT = 512 * 1024
 MOST_MEMORY = 512 << 20
 """For the dictionary of xz: an archive may ask for gigabytes."""
 
-MAGIC: dict[bytes, Callable[[], Any]] = {
-    b"\x1f\x8b": lambda: zlib.decompressobj(31),  # with header, CRC-32 and length (RFC 1952)
-    b"BZh": bz2.BZ2Decompressor,
-    b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY),
-}
+
+@dataclass(frozen=True)
+class Compression:
+    """A way to compress: what it is called behind ``tar.``, and what undoes it."""
+
+    name: str
+    magic: bytes
+    make: Callable[[], Any]
 
 
-EXTENSIONS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
+COMPRESSIONS = (
+    Compression("gz", b"\x1f\x8b", lambda: zlib.decompressobj(31)),  # with CRC-32 (RFC 1952)
+    Compression("bz2", b"BZh", bz2.BZ2Decompressor),
+    Compression("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY)),
+)
 
 
-def extension(first: bytes) -> str:
-    """What the name of a file that begins so usually ends with, without the dot."""
-    return next((text for magic, text in EXTENSIONS.items() if first.startswith(magic)), "")
-
-
-def maker(first: bytes) -> Callable[[], Any] | None:
-    """What undoes the compression of a file that begins so; None if it is not a known one."""
-    return next((make for magic, make in MAGIC.items() if first.startswith(magic)), None)
+def compression(first: bytes) -> Compression | None:
+    """How a file is compressed that begins so; None if it is in none of the known ways."""
+    return next((one for one in COMPRESSIONS if first.startswith(one.magic)), None)
 
 
 class Inflow:
@@ -43,10 +46,10 @@ class Inflow:
     :param descriptor: of the compressed file, which is read from its beginning.
     """
 
-    def __init__(self, descriptor: int, make: Callable[[], Any]) -> None:
+    def __init__(self, descriptor: int, form: Compression) -> None:
         self._descriptor = descriptor
-        self._make = make
-        self._one = make()
+        self._form = form
+        self._one = form.make()
         self._input = b""
         self._fed = 0
         self._block = memoryview(b"")
@@ -138,8 +141,8 @@ class Inflow:
                 if self._fed != before:
                     continue
             break
-        if self._input and maker(self._input) is self._make:
-            self._one = self._make()
+        if self._input.startswith(self._form.magic):
+            self._one = self._form.make()
         self.trailing = bool(self._input) and self._one is None
 
     def _more(self) -> None:

@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from ..checksums import BLOCK, read_at
 from ..log import is_text
 from .archivebag import LARGE, ArchiveBag, Block, digest
 from .container import Take
 from .findings import Findings
-from .inflate import Inflow
+from .inflate import Compression, Inflow
 from .listing import ArchiveFault
 from .tarheaders import Header, Headers
 
@@ -35,7 +34,7 @@ class TarBag(ArchiveBag):
     :raises TooMuch: if the archive is beyond the limits.
     """
 
-    serialisation = "tar"
+    serialisation: str | None = "tar"
 
     def __init__(self, path: Path, descriptor: int, found: Findings) -> None:
         super().__init__(path, descriptor, found)
@@ -117,15 +116,13 @@ class CompressedTarBag(TarBag):
     The first time, tag files are kept. To open a file of the payload is slow: all that stands
     before it is unpacked once more.
 
-    :param make: what undoes the compression.
+    :param form: how it is compressed.
     :raises TooMuch: if the archive is beyond the limits.
     """
 
-    def __init__(
-        self, path: Path, descriptor: int, found: Findings, make: Callable[[], Any]
-    ) -> None:
-        self._make = make
-        self._inflow = Inflow(descriptor, make)
+    def __init__(self, path: Path, descriptor: int, found: Findings, form: Compression) -> None:
+        self._form = form
+        self._inflow = Inflow(descriptor, form)
         self._spool = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)
         self._spool_lock = Lock()
         self._kept: dict[int, int] = {}
@@ -135,6 +132,7 @@ class CompressedTarBag(TarBag):
             self._spool.close()
             raise
         del self._inflow
+        self.serialisation = f"tar.{form.name}"
 
     def at(self, offset: int, size: int) -> bytes:
         """So many unpacked bytes; offsets ascend."""
@@ -178,7 +176,7 @@ class CompressedTarBag(TarBag):
         begin = self._kept.get(row)
         size = self.listing.sizes[row]
         if begin is None:
-            inflow = Inflow(self.descriptor, self._make)
+            inflow = Inflow(self.descriptor, self._form)
             yield from _unpacked(inflow, self.listing.offsets[row], size)
             return
         for place in range(begin, begin + size, BLOCK):
@@ -196,27 +194,28 @@ class CompressedTarBag(TarBag):
         jobs: int,
         advanced: Callable[[int], None] | None = None,
     ) -> None:
-        """Go once from the front to the back; what was kept needs no reading."""
-        rows = self.listing.rows
-        kept = [one for one in wanted if rows.get(one[0]) in self._kept]
-        if kept:
-            super().digest_all(kept, algorithms, take, failed, jobs, advanced)
-        others = (path for path, _ in wanted if rows.get(path) not in self._kept)
-        inflow = Inflow(self.descriptor, self._make)
-        for path in sorted(others, key=self.offset):
+        """Go once from the front to the back; see :meth:`ArchiveBag.digest_all`."""
+        inflow = Inflow(self.descriptor, self._form)
+        for path, _ in self.in_order(wanted):
             try:
                 row = self.row(path)
                 size = self.listing.sizes[row]
-                inflow.mark()
-                stream = _unpacked(inflow, self.listing.offsets[row], size)
-                parallel = jobs > 1 and size > LARGE
-                count, sums, head = digest(stream, algorithms(path), parallel, advanced)
+                if row in self._kept:
+                    blocks = self.blocks(row)
+                else:
+                    inflow.mark()
+                    blocks = _unpacked(inflow, self.listing.offsets[row], size)
+                facts = digest(blocks, algorithms(path), advanced, jobs > 1 and size > LARGE)
             except OSError as err:
                 self.tell(path, err)
                 failed(path, err)
                 continue
-            take(path, count, sums, head)
+            take(path, *facts)
         self.check_unchanged()
+
+    def offset(self, path: str) -> int:
+        """Where a file is in the stream; what was kept may be read at any time."""
+        return 0 if self.listing.rows.get(path) in self._kept else super().offset(path)
 
     def close(self) -> None:
         """Let go of the archive and of what was kept."""

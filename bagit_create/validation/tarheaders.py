@@ -141,7 +141,7 @@ def _member(
     flag = block[156:157]
     kind = _KINDS.get(flag)
     name = _cut(block[:100])
-    if block[257:265] == b"ustar\x0000" and block[345]:
+    if block[257:263] == b"ustar\0" and block[345]:  # where GNU has a blank, times stand there
         name = _cut(block[345:500]) + b"/" + name
     target = _cut(block[157:257])
     if extended:

@@ -17,6 +17,7 @@ from .listing import BOMB_BYTES, BOMB_RATIO, ArchiveFault, TooMuch
 from .zipdirectory import ENCRYPTED, LATER, UTF8, End, Entry, entries, local
 
 _STORED, _DEFLATED = 0, 8
+_TELLING = ENCRYPTED | UTF8
 _INPUT = 64 * 1024
 _LOCAL_BYTES = 30
 _LONGEST_TARGET = 4096
@@ -174,7 +175,7 @@ class ZipBag(ArchiveBag):
         if (
             zlib.crc32(head.name) != self._names[row]
             or head.method != self._methods[row]
-            or (head.flags ^ self._flags[row]) & (ENCRYPTED | LATER | UTF8)
+            or (head.flags ^ self._flags[row]) & (ENCRYPTED if head.name.isascii() else _TELLING)
             or not (told == expected or later and told[1:] in ((0, 0), expected[1:]))
         ):
             raise ArchiveFault("is described in two ways, on which programs differ")
