@@ -81,8 +81,10 @@ def fetch(
         if client is not None:
             client.stop()
 
+    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, lambda: stopped[0])
+    if total is not None:
+        total -= sum(left.size for left in reused.values())
     transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0], total)
-    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop)
     for left in reused.values():
         events.advanced(left.size)
         events.file_done(left.placed.bagpath)
