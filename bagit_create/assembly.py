@@ -132,7 +132,7 @@ class Assembly:
             source=record.source,
             recid=record.recid,
             light=options.light,
-            files=len(record.files),
+            files=len(fetched) + len(absent) + len(missing),
             bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
             verified=options.verify and not options.light,
             skipped=(*record.skipped, *built.skipped),

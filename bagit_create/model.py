@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,9 +16,10 @@ def _nothing() -> Mapping[str, Any]:
     return NOTHING
 
 
-Maker = Callable[[Path, Callable[[], bool]], Iterator[bytes]]
+Maker = Callable[[Path, Callable[[], bool]], Generator[bytes, None, None]]
 """Makes the bytes of a file that no address gives: called with an empty scratch folder, which is
-removed afterwards, and with a function that says whether the run is being ended."""
+removed afterwards, and with a function that says whether the run is being ended. It is closed at
+the end, and then ends what it has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class FileEntry:
     (an image in a note), not listed: one that is gone is named and fails nothing. ``path`` is where
     the file is on this machine; an address from upstream never names such a place. ``mtime_ns`` is
     when that one was last written to, in Unix nanoseconds, if it was looked at. ``maker`` makes
-    the bytes where no address does; such a file cannot stand in a light bag.
+    the bytes where no address does; such a file cannot stand in a light bag. With ``if_any`` there
+    is no such file if its maker, which alone can tell, gives no byte.
     """
 
     name: str
@@ -62,6 +64,7 @@ class FileEntry:
     path: bytes | None = None
     mtime_ns: int | None = None
     maker: Maker | None = field(default=None, repr=False, compare=False)
+    if_any: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ class Wire:
     :param jar: further cookies; each goes to its own domain and path only.
     :param proxy: the proxy for all requests, in place of the environment's.
     :param timeout: seconds of silence after which a connection is given up.
-    :param judge: called with the name and the number of each machine that was reached without a
-        proxy; what it raises ends the request before anything is sent.
+    :param judge: called with the name and the number of each machine that was reached, with the
+        name twice where a proxy is asked; what it raises ends the request before anything is sent.
     """
 
     def __init__(
@@ -103,12 +103,22 @@ class Wire:
     def basic_authorization(self, url: str, user: str) -> str | None:
         """The header that carries the token as a password (RFC 7617), for programs of others.
 
-        None where there is no token, or the address is not of its own server.
+        None where there is no token, or the address is not of its own server. What it looks like is
+        hidden from now on as the token itself is: whoever sees it can read it.
         """
         if not self._token or origin(url) != self.origin:
             return None
-        pair = f"{user}:{self._token.value}".encode()
-        return f"Basic {b64encode(pair).decode('ascii')}"
+        pair, alone = (
+            b64encode(text.encode()).decode("ascii")
+            for text in (f"{user}:{self._token.value}", self._token.value)
+        )
+        for one in (pair, alone):
+            log.current().hide(one.rstrip("="))
+        return f"Basic {pair}"
+
+    def proxy_for(self, url: str) -> str:
+        """The address of the proxy for a request, ``""`` for none, for programs of others."""
+        return self._connections.proxy_for(url)
 
     def end(self) -> None:
         """End every request that is under way; their readers get a :class:`ProtocolError`."""

@@ -16,14 +16,18 @@ import signal
 import statistics
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import bagit_create
 
-from .cases import CASES, Case
+from . import cases, completing, validating
+from .cases import Case
 from .measure import Failed, Measured, measure
 from .peers import contenders
 from .table import LEGEND, Row, judge, lines
+
+CASES = (*cases.CASES, *validating.CASES, *completing.CASES)
 
 
 def run_case(case: Case, runs: int, scale: float, before: list[Row]) -> list[Row]:
@@ -31,7 +35,8 @@ def run_case(case: Case, runs: int, scale: float, before: list[Row]) -> list[Row
 
     A contender that fails is not asked again, and a case that cannot be prepared is one row.
     """
-    common: Row = {"case": case.name, "scale": scale, "runs": runs * case.turns, "from": "nowhere"}
+    common: Row = {"case": case.name, "scale": scale, "runs": case.runs(runs), "from": "nowhere"}
+    common["load"] = round(os.getloadavg()[0], 1)
     folder = Path(tempfile.mkdtemp(prefix="bic-bench-", dir=os.environ.get("BIC_BENCH_DIR")))
     try:
         with case.prepared(folder / "source", scale) as server:
@@ -47,7 +52,10 @@ def run_case(case: Case, runs: int, scale: float, before: list[Row]) -> list[Row
 
 def _measure_all(case: Case, common: Row, folder: Path) -> list[Row]:
     out = folder / "out"
-    commands = contenders(case, folder / "source", out)
+    source = folder / "source"
+    commands = contenders(case, source, out)
+    payload = case.payload(common["scale"])
+    fill = partial(case.fill, source)
     outcomes = {name: one for name, one in commands.items() if isinstance(one, str)}
     measured: dict[str, list[Measured]] = {name: [] for name in commands}
     for _ in range(common["runs"]):
@@ -55,7 +63,8 @@ def _measure_all(case: Case, common: Row, folder: Path) -> list[Row]:
             if name in outcomes or isinstance(command, str):
                 continue
             try:
-                measured[name].append(measure(command, out, case.payload(common["scale"])))
+                faulty = case.finds_faults(name)
+                measured[name].append(measure(command, out, payload, fill, faulty))
             except Failed as err:
                 outcomes[name] = f"failed: {err}"
     rows: list[Row] = []

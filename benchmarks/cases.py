@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .upstream import serving
 
+Commands = dict[str, "list[str] | str"]
+"""By contender its command line, or why it has none."""
 ALGORITHMS = ["--algorithm", "md5", "--algorithm", "sha1"]
 BLOCK = 1 << 20
 MANY = 100
@@ -35,7 +37,7 @@ class Case:
     :param delay: seconds before each answer of the server.
     :param light: a package without payload.
     :param peers: whether others than the bare loop take part.
-    :param turns: runs for each that was asked for.
+    :param turns: runs for each that was asked for; 0 for one run in all, as it takes long.
     """
 
     name: str
@@ -50,6 +52,10 @@ class Case:
     light: bool = False
     peers: bool = True
     turns: int = 1
+
+    def runs(self, asked: int) -> int:
+        """How often each contender is measured."""
+        return asked * self.turns or 1
 
     @property
     def connections(self) -> int:
@@ -94,6 +100,17 @@ class Case:
         command += ["--config", str(source / "sandbox.toml")]
         command += ["--jobs", "16"] if self.delay else []
         return [*command, "--light"] if self.light else command
+
+    def beside(self, source: Path, out: Path) -> Commands | None:
+        """Who is measured beside ``bic``; None for those whom every package is made by."""
+        return None
+
+    def fill(self, source: Path, out: Path) -> None:
+        """Put into ``out``, which is empty, what each run finds there. It is not measured."""
+
+    def finds_faults(self, contender: str) -> bool:
+        """Whether a contender has to end with another code than 0, since something is wrong."""
+        return False
 
 
 def make_files(folder: Path, count: int, size: int) -> None:

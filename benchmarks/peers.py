@@ -9,9 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 
-from .cases import ARIA2, ARIA2_SUM, BAGIT, BDBAG, CP, CURL, OLD, RCLONE, Case
+from .cases import ARIA2, ARIA2_SUM, BAGIT, BDBAG, CP, CURL, OLD, RCLONE, Case, Commands
 
-Commands = dict[str, "list[str] | str"]
 MISSING = "not installed"
 NO_LIST = "needs nginx: the sandbox lists no folder"
 WAYS = 16
@@ -22,6 +21,8 @@ MD5SUM = "find . -type f -print0 | xargs -0 md5sum"
 def contenders(case: Case, source: Path, out: Path) -> Commands:
     """What takes part in a case, ``bic`` first: a command by name, or why there is none."""
     found: Commands = {"bic": case.bic(source, out)}
+    if (others := case.beside(source, out)) is not None:
+        return found | others
     if case.kind == "start":
         return found | _starting(found["bic"][-1])
     here = [sys.executable, SCRIPT]
@@ -37,9 +38,9 @@ def contenders(case: Case, source: Path, out: Path) -> Commands:
         return found | _downloaders(source, out, place)
     copy = shutil.which("cp")
     found[CP] = [copy, "-r", str(source), str(out / "copy")] if copy else MISSING
-    bagit = sys.executable if find_spec("bagit") else _python("bagit")
+    bagit = python_with_bagit()
     found[BAGIT] = [bagit, SCRIPT, "bagit", *place] if bagit else MISSING
-    bdbag = _python("bdbag")
+    bdbag = python_with("bdbag")
     found[BDBAG] = [bdbag, SCRIPT, "bdbag", *place] if bdbag else MISSING
     return found
 
@@ -56,13 +57,13 @@ def _downloaders(source: Path, out: Path, place: list[str]) -> Commands:
         f" --http-url {address}/plain/ :http: {at}"
     )
     found: Commands = {
-        CURL: _shell("curl", f"cd {at} && {curl} && {MD5SUM} > {at}.md5"),
-        ARIA2: _shell("aria2c", f"{aria2} -d {at}"),
-        ARIA2_SUM: _shell("aria2c", f"cd {at} && {aria2} -d {at} && {MD5SUM} > {at}.md5"),
-        "wget2": _shell("wget2", f"{wget2} -P {at}") if listed else NO_LIST,
-        RCLONE: _shell("rclone", rclone) if listed else NO_LIST,
+        CURL: shell("curl", f"cd {at} && {curl} && {MD5SUM} > {at}.md5"),
+        ARIA2: shell("aria2c", f"{aria2} -d {at}"),
+        ARIA2_SUM: shell("aria2c", f"cd {at} && {aria2} -d {at} && {MD5SUM} > {at}.md5"),
+        "wget2": shell("wget2", f"{wget2} -P {at}") if listed else NO_LIST,
+        RCLONE: shell("rclone", rclone) if listed else NO_LIST,
     }
-    zenodo_get = _python("zenodo_get")
+    zenodo_get = python_with("zenodo_get")
     found["zenodo_get"] = [zenodo_get, SCRIPT, "zenodo_get", *place] if zenodo_get else MISSING
     return found
 
@@ -73,23 +74,29 @@ def _starting(option: str) -> Commands:
     old = _forerunner()
     programs = {OLD: Path(old).with_name("bic") if old else None}
     for name in ("bdbag", "zenodo_get"):
-        python = _python(name)
+        python = python_with(name)
         programs[name] = Path(python).with_name(name) if python else None
     for name, program in programs.items():
         found[name] = [str(program), option] if program and program.exists() else MISSING
     return found
 
 
-def _shell(program: str, line: str) -> list[str] | str:
+def shell(program: str, line: str) -> list[str] | str:
+    """A line for the shell, if there is the program that it needs."""
     return ["/bin/sh", "-c", line] if shutil.which(program) else MISSING
+
+
+def python_with_bagit() -> str | None:
+    """A Python that has bagit-python: ours, or that of BIC_BENCH_PEERS."""
+    return sys.executable if find_spec("bagit") else python_with("bagit")
 
 
 def _forerunner() -> str | None:
     named = os.environ.get("BIC_BENCH_FORERUNNER")
-    return shutil.which(named) if named else _python("bagit_create")
+    return shutil.which(named) if named else python_with("bagit_create")
 
 
-def _python(module: str) -> str | None:
+def python_with(module: str) -> str | None:
     """The Python of BIC_BENCH_PEERS (a folder ``…/bin``), if the module is installed there."""
     folder = os.environ.get("BIC_BENCH_PEERS")
     if not folder:

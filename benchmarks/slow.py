@@ -14,6 +14,8 @@ PATHS = (
     (r"/api/records/1/files/([\w.]+)/content", "files/{}"),
     (r"/(?:plain|records/1/files)/([\w.]+)", "files/{}"),
 )
+LARGE = 1 << 20
+"""Bytes from which a file is not read as a whole: nobody else would be answered meanwhile."""
 
 
 async def main(place: Path, port: int, delay: float) -> None:
@@ -26,16 +28,26 @@ async def main(place: Path, port: int, delay: float) -> None:
                     pass
                 method, path, _ = line.decode("ascii").split(" ")
                 await asyncio.sleep(delay)
-                body, status, kind = _body(place, path), "200 OK", "application/octet-stream"
-                if body is None:
-                    body, status = b"", "404 Not Found"
+                file, status, kind = _file(place, path), "200 OK", "application/octet-stream"
+                if file is None:
+                    status = "404 Not Found"
                 if path.endswith("/"):
                     kind = "text/html"
                 elif path.endswith(("/1", "/files")):
                     kind = "application/json"
-                head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nContent-Type: {kind}"
+                size = file.stat().st_size if file else 0
+                head = f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nContent-Type: {kind}"
                 head += "\r\nConnection: keep-alive\r\n\r\n"
-                writer.write(head.encode("ascii") + (b"" if method == "HEAD" else body))
+                start = head.encode("ascii")
+                if file is None or method == "HEAD":
+                    writer.write(start)
+                elif size <= LARGE:
+                    writer.write(start + file.read_bytes())
+                else:
+                    writer.write(start)
+                    await writer.drain()
+                    with open(file, "rb") as body:
+                        await asyncio.get_running_loop().sendfile(writer.transport, body)
                 await writer.drain()
         except (ConnectionError, ValueError):
             pass
@@ -46,11 +58,11 @@ async def main(place: Path, port: int, delay: float) -> None:
         await server.serve_forever()
 
 
-def _body(place: Path, path: str) -> bytes | None:
+def _file(place: Path, path: str) -> Path | None:
     for pattern, file in PATHS:
         if match := re.fullmatch(pattern, path):
             found = place / file.format(*match.groups())
-            return found.read_bytes() if found.is_file() else None
+            return found if found.is_file() else None
     return None
 
 

@@ -8,11 +8,13 @@ from .cases import Case
 
 Row = dict[str, Any]
 
-COLUMNS = ("wall s", "cpu s", "peak MB", "disk MB", "ms/file", "bic takes", "asked of bic", "met")
+MEASURED = ("wall s", "cpu s", "peak MB", "disk MB", "ms/file")
+COLUMNS = (*MEASURED, "bic takes", "bic holds", "asked of bic", "met")
+RATIOS = ("bic takes", "bic holds")
 LEGEND = (
     "Medians. cpu s: user and system, children too. peak MB: of the largest process. disk MB:"
     " written to a disk\n(none if the folder is in memory). bic takes: its wall clock, as a"
-    " multiple of this contender's."
+    " multiple of this contender's;\nbic holds: its peak in memory, likewise."
 )
 
 
@@ -38,6 +40,7 @@ def judge(case: Case, rows: list[Row], files: int, before: list[Row]) -> None:
     for row in rows[1:]:
         if "wall s" in row:
             row["bic takes"] = ours["wall s"] / row["wall s"]
+            row["bic holds"] = ours["peak MB"] / row["peak MB"]
             for limits, aim in ((case.asked, False), (case.aims, True)):
                 if row["contender"] in limits:
                     _ask(row, "x", row["bic takes"], limits[row["contender"]], aim)
@@ -53,11 +56,12 @@ def lines(rows: list[Row]) -> list[str]:
     """The table of one case."""
     first = rows[0]
     made = [
-        f"{first['case']}; from {first['from']}; scale {first['scale']:g}; runs: {first['runs']}"
+        f"{first['case']}; from {first['from']}; scale {first['scale']:g}; runs: {first['runs']};"
+        f" load before: {first['load']:g}"
     ]
-    made.append(f"  {'':<31}" + "".join(f"{name:>{_width(name)}}" for name in COLUMNS))
+    made.append(f"  {'':<35}" + "".join(f"{name:>{_width(name)}}" for name in COLUMNS))
     for row in rows:
-        line = f"  {row['contender']:<31}"
+        line = f"  {row['contender']:<35}"
         if "outcome" in row:
             made.append(f"{line} {row['outcome']}")
             continue
@@ -66,7 +70,7 @@ def lines(rows: list[Row]) -> list[str]:
 
 
 def _width(name: str) -> int:
-    return 17 if name == "asked of bic" else 11 if name == "bic takes" else 9
+    return 17 if name == "asked of bic" else 11 if name in RATIOS else 9
 
 
 def _cell(row: Row, name: str) -> str:
@@ -77,5 +81,5 @@ def _cell(row: Row, name: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
-    form = {"peak MB": ".0f", "disk MB": ".0f", "ms/file": ".3f", "bic takes": ".2f"}
-    return f"{value:{form.get(name, '.2f')}}" + (" x" if name == "bic takes" else "")
+    form = {"peak MB": ".0f", "disk MB": ".0f", "ms/file": ".3f"}
+    return f"{value:{form.get(name, '.2f')}}" + (" x" if name in RATIOS else "")

@@ -232,7 +232,7 @@ def patch_zip(content: bytes, name: bytes, **fields: int) -> bytes:
     """Change fields of a member's entry in the directory; ``local_*`` where it stands."""
     made = bytearray(content)
     central = {"flags": (8, "H"), "method": (10, "H"), "crc": (16, "L"), "packed": (20, "L")}
-    central |= {"size": (24, "L"), "offset": (42, "L"), "disk": (34, "H")}
+    central |= {"version": (6, "H"), "size": (24, "L"), "offset": (42, "L"), "disk": (34, "H")}
     own = {"flags": (6, "H"), "method": (8, "H"), "crc": (14, "L"), "packed": (18, "L")}
     own |= {"size": (22, "L"), "signature": (0, "L")}
     for field, value in fields.items():
@@ -251,6 +251,8 @@ def patch_zip(content: bytes, name: bytes, **fields: int) -> bytes:
         ({"method": 14, "local_method": 14}, "method 14"),
         ({"method": 99, "local_method": 99}, "method 99"),
         ({"method": 0, "local_method": 0}, "stored as"),
+        ({"version": 64}, "not known"),
+        ({"flags": 0x20, "local_flags": 0x20}, "not known"),
         ({"local_method": 0}, "two ways"),
         ({"local_size": 17}, "two ways"),
         ({"local_crc": 17}, "two ways"),
@@ -275,6 +277,14 @@ def test_a_zip_member_that_cannot_be_read_is_named(
     assert {"Z07"} == one.errors
     assert one.files.items() <= expected(FILES).items()
     assert len(one.files) >= len(FILES) - 2
+
+
+def test_flags_that_mean_nothing_may_differ(tmp_path: Path) -> None:
+    """Some programs mark names that are ASCII as UTF-8, in one of the two places."""
+    name = b"bag/data/content/zeros"
+    for fields in ({"flags": 0x800}, {"local_flags": 0x800}, {"local_flags": 8}):
+        one = read(patch_zip(whole("zip"), name, **fields), "bag.zip", tmp_path)
+        assert (expected(FILES), ()) == (one.files, one.findings)
 
 
 def test_a_local_name_that_differs_is_an_error(tmp_path: Path) -> None:
@@ -381,6 +391,13 @@ def test_a_size_that_is_told_twice_is_an_error(tmp_path: Path) -> None:
         ((header("bag/data/x", 0, b"V"),), "type"),
         ((header("bag/data/x", 512, b"Z"), bytes(512)), "type"),
         ((header("bag/data/x", 7, b"5"),), "a folder with a size"),
+        ((header("bag/data/x/"),), "marked as a file"),
+        ((fix_tar(header("bag/data/x")[:100] + b"\0rwxr-x\0" + header("x")[108:]),), "number"),
+        (
+            (fix_tar(header("data/x")[:257] + b"ustar  \0" + bytes(80) + b"bag" + bytes(164)),),
+            "named",
+        ),
+        ((header("long", 10, b"L"), b"bag/data/xyz".ljust(512, b"\0"), header("z")), "named"),
         ((extended(path="bag/data/y"), extended(path="bag/data/x"), header("bag/data/z")), "twice"),
         (
             (header("long", 10, b"L"), b"bag/data/x".ljust(512, b"\0"))
@@ -411,6 +428,11 @@ def test_a_tar_member_that_cannot_be_read_surely_is_named(
         ((header("x", 10, b"x"), b"1 path=xy\n".ljust(512, b"\0")), "cannot be read"),
         ((header("x", 10, b"x"), b"10 size=x\n".ljust(512, b"\0"), header("y")), "cannot be"),
         ((header("g", 10, b"g"), b"10 path=x\n".ljust(512, b"\0"), header("y")), "all members"),
+        ((header("x", 8, b"x"), b"8 path=\n".ljust(512, b"\0"), header("y")), "cannot be read"),
+        ((fix_tar(header("x")[:124] + b"\0007" + header("x")[126:]),), "number"),
+        ((header("x", 8, b"x"), b"8 pa\0h=\n".ljust(512, b"\0"), header("y")), "cannot be read"),
+        ((header("x", 5005, b"x"), (b"5 a=\n" * 1001).ljust(5120, b"\0")), "cannot be read"),
+        ((extended(comment="1"),) * 11, "without end"),
         ((extended(path="bag/data/x"),), "middle of a header"),
         ((header("x")[:50] + b"y" + header("x")[51:],), "no header"),
         ((b"x" * 512,), "number"),
@@ -429,9 +451,15 @@ def test_a_broken_tar_header_ends_the_reading(
     assert {"Z07"} == one.errors and said in one.said("Z07")
 
 
-def test_a_remark_for_all_members_is_fine(tmp_path: Path) -> None:
-    """``git archive`` writes one."""
-    remark = b"52 comment=0123456789012345678901234567890123456789\n"
+@pytest.mark.parametrize(
+    "remark",
+    [
+        b"52 comment=0123456789012345678901234567890123456789\n",
+        b"27 SCHILY.release=star 1.6\n",
+    ],
+)
+def test_a_remark_for_all_members_is_fine(remark: bytes, tmp_path: Path) -> None:
+    """``git archive`` writes one, and star."""
     made = plain_tar(header("pax_global_header", len(remark), b"g"), remark.ljust(512, b"\0"))
     one = read(made, "bag.tar", tmp_path)
 
@@ -556,3 +584,52 @@ def test_whatever_bytes_are_changed_nothing_breaks(
         assert {one.files[path] for path in one.files} <= set(right.values())
     if form in ("gzip", "tgz", "bzip2", "xz") and not one.findings:
         assert right == one.files
+
+
+@pytest.mark.parametrize("form", ["pax", "gnu", "zip", "zip-stored", "zip-stream"])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.data())
+def test_what_nobody_complains_of_others_read_in_the_same_way(
+    form: str, tmp_path: Path, data: st.DataObject
+) -> None:
+    """A header with a wrong byte is either told, or means the same to Python's own modules."""
+    content = bytearray(SEEDS[form])
+    marks = (b"PK\1\2", b"PK\3\4", b"PK\5\6") if form.startswith("zip") else (b"ustar",)
+    places = [place for mark in marks for place in all_places(bytes(content), mark)]
+    for place in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=3)):
+        offset = data.draw(st.integers(0, 60) if len(marks) == 3 else st.integers(-257, 250))
+        if place + offset < len(content):
+            content[place + offset] = data.draw(st.integers(0, 255))
+    name = f"bag{FORMS[form][0]}"
+    made = bytes(content) if len(marks) == 3 else fix_tar(bytes(content))
+    one = read(made, name, tmp_path)
+
+    if not one.findings:
+        assert {f"bag/{path}": facts for path, facts in one.files.items()} == by_python(
+            tmp_path / name
+        )
+
+
+def all_places(content: bytes, mark: bytes) -> list[int]:
+    return [place for place in range(len(content)) if content.startswith(mark, place)]
+
+
+def by_python(path: Path) -> dict[str, tuple[int, str]]:
+    """The files that Python's own modules find."""
+    found: dict[str, bytes] = {}
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                if not entry.is_dir():
+                    found[os.path.normpath(entry.filename)] = archive.read(entry)
+    else:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                assert member.isreg() or member.isdir()
+                if member.isreg() and (file := tar.extractfile(member)):
+                    found[os.path.normpath(member.name)] = file.read()
+    return expected(found)

@@ -230,9 +230,8 @@ def test_a_damaged_blob_is_8() -> None:
     """The name of a blob is the digest of its content."""
     from io import BytesIO
 
-    mirror = gitlab_git.Mirror("http://x.example/a.git", {}, "")
     with pytest.raises(TransferError):
-        list(mirror._blob("0" * 40, 5, BytesIO(b"hello\n")))
+        list(gitlab_git.compared("0" * 40, 5, BytesIO(b"hello\n")))
 
 
 # -- light ----------------------------------------------------------------------------------------
@@ -360,7 +359,7 @@ def test_the_token_is_in_no_argument_and_no_config(
         started.append(" ".join(command))
         return real(command, **kwargs)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("bagit_create.pipelines.gitlab_git.subprocess.Popen", watched)
+    monkeypatch.setattr("bagit_create.pipelines.gitlab_program.subprocess.Popen", watched)
 
     result = harvest(10, "gitlab", loglevel=0, token="good")
 

@@ -58,6 +58,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # a package that changes: everything but where records come from
     "completion": GROUND
     | {
+        "answers",
+        "urls",
         "checksums",
         "client",
         "config",
@@ -105,7 +107,8 @@ RELATED = {
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
     "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository"},
-    "gitlab_repository": {"gitlab_api", "gitlab_git", "gitlab_lfs"},
+    "gitlab_repository": {"gitlab_api", "gitlab_git", "gitlab_lfs", "gitlab_program"},
+    "gitlab_git": {"gitlab_program"},
     "gitlab_lfs": {"gitlab_git"},
     "gitlab_export": {"gitlab_api"},
     "inveniordm": {"legacy"},

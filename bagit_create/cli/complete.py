@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from . import output
 if TYPE_CHECKING:
     from ..completion import Completion, CompletionOptions
 
+NAMED_AT_MOST = 50
+"""Files that could not be moved, named one by one."""
 Work = Callable[[Path, "CompletionOptions", Any], "Completion"]
 
 
@@ -79,6 +81,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     "--mirror", "mirrors", multiple=True, metavar="OLD=NEW", help="Another beginning of addresses."
 )
 @click.option("--replace", is_flag=True, help="Fetch again what is here and wrong.")
+@click.option(
+    "--max-size", type=int, default=0, metavar="BYTES", help="Fetch no file larger than this."
+)
 def complete(**given: Any) -> int:
     """Fetch the files that fetch.txt promises, verify them, and make each package a full one.
 
@@ -106,19 +111,20 @@ def thin(**given: Any) -> int:
 
 def _each(work: Work, given: dict[str, Any]) -> int:
     options = _options(given)
+    paths = _places(given["paths"], options)
     told: list[dict[str, Any]] = []
     worst = 0
     silent = given["quiet"] or given["as_json"]
     level = logging.INFO if given["verbose"] else logging.ERROR if silent else logging.WARNING
     with display(sys.stderr, silent=silent, verbose=given["verbose"]) as shown:
         with output.logging_to(shown, level):
-            for path in given["paths"]:
+            for path in paths:
                 try:
-                    done = work(Path(path), options, shown)
+                    done = work(path, options, shown)
                 except BicError as err:
                     output.tell_error(str(err))
                     worst = max(worst, err.exit_code)
-                    told.append(_failure(path, err))
+                    told.append(_failure(str(path), err))
                     if err.exit_code == 130:
                         break
                     continue
@@ -129,6 +135,21 @@ def _each(work: Work, given: dict[str, Any]) -> int:
     if given["as_json"]:
         output.emit_json({"status": 1 if worst else 0, "exit_code": worst, "packages": told})
     return worst
+
+
+def _places(names: Sequence[str], options: CompletionOptions) -> list[Path]:
+    """The paths, absolute: one of them may be the current folder, which is replaced by another.
+
+    :raises InputError: if there is no current folder, or the token cannot be for all of them.
+    """
+    from ..completion.servers import one_source
+
+    try:
+        paths = [Path(name).absolute() for name in names]
+    except OSError as err:
+        raise InputError("The current folder is gone.", hint="change into one that exists") from err
+    one_source(paths, options.token, options.config)
+    return paths
 
 
 def _options(given: dict[str, Any]) -> CompletionOptions:
@@ -160,6 +181,7 @@ def _options(given: dict[str, Any]) -> CompletionOptions:
         file_root=_path(given.get("file_root")),
         mirrors=tuple((old, new) for old, new in mirrors),
         replace=given.get("replace", False),
+        max_size=given.get("max_size", 0),
         token=token,
         cookies=_path(given["cookies"]),
         proxy=Secret(given["proxy"]) if given["proxy"] else None,
@@ -182,9 +204,11 @@ def _text(done: Completion) -> str:
     if done.left:
         parts.append(f"{done.left} to fetch")
     lines = [f"{done.report.verdict}: {visible(str(done.path))} ({'; '.join(parts)})"]
-    for one in done.failed:
+    for one in done.failed[:NAMED_AT_MOST]:
         status = f"HTTP {one.http_status}: " if one.http_status else ""
         lines.append(f"  not moved: {visible(one.placed.bagpath)}: {status}{visible(one.reason)}")
+    if len(done.failed) > NAMED_AT_MOST:
+        lines.append(f"  not moved: {len(done.failed) - NAMED_AT_MOST} more (--json names all)")
     return "\n".join(lines)
 
 

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .. import log, sip, transfer, validation
-from ..checksums import known
+from ..checksums import CRYPTOGRAPHIC
 from ..client import Client
-from ..config import Instance
-from ..errors import BicError, InputError, Interrupted, InvalidSip
+from ..errors import BicError, Interrupted, InvalidSip
 from ..log import now
-from ..model import Events, Fetched, FileEntry, Missing, Placed, Silent
+from ..model import Events, Fetched, Missing, Silent
 from ..report import Report
 from ..sip.disk import check_space
 from ..sip.staging import Staging
+from ..transfer.partial import listing
 from ..validation.bag import Examination
-from . import sipjson
+from . import sipjson, workshop
 from .change import Change
 from .newbag import NewBag
 from .options import CompletionOptions
-from .policy import Policy, Refused, refuse
+from .plan import Plan, Planner
+from .policy import Policy
+from .servers import connect, instance_of
 from .sipjson import SIP_JSON
-
-WRONG_HERE = ("M03", "C25", "C27", "C53", "F13", "C24")
-"""Findings about a file that is here and not what it should be."""
+from .tagfiles import TagFiles
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,10 @@ class Completion:
     @property
     def exit_code(self) -> int:
         """0, or that of the worst thing that happened to a file."""
-        return max((one.exit_code for one in self.failed), default=0)
+        codes = [one.exit_code for one in self.failed]
+        if self.report.verdict == "invalid":
+            codes.append(InvalidSip.exit_code)
+        return max(codes, default=0)
 
 
 def complete(
@@ -60,7 +62,6 @@ def complete(
     :raises InputError: if an address may not be asked; nothing is asked then.
     :raises InvalidSip: if the bag has faults, or would have.
     :raises SipError: if the bag cannot be written.
-    :raises Unreachable: if a server does not answer; a later call goes on.
     """
     options = options or CompletionOptions()
     options.check()
@@ -75,149 +76,66 @@ def complete(
 
 
 class _Run(Change):
-    """One completion."""
+    """One completion. ``_failed`` are the files that could not be had."""
+
+    _failed: tuple[Missing, ...] = ()
 
     def run(self) -> Completion:
         """See :func:`complete`."""
         report, old = self._examine()
-        wrong = self._judge(report, old)
-        chosen = self._chosen(old, wrong)
+        planner = Planner(self._path, report, old, self._options)
+        chosen, wrong = planner.look()
+        self._refuse(old, planner.faults, planner.hint())
         if not chosen:
-            Staging(self._path.parent, None, "complete", self._path.name, "").discard(made=True)
+            workshop.tidy(self._path)
             return Completion(self._path, report, left=len(old.missing()))
-        instance = self._instance(old)
-        placed = self._placed(old, chosen, instance)
-        needed = sum(one.entry.size or 0 for one in placed)
-        check_space(self._path.parent, needed, len(placed))
-        first = next((url for one in placed for url in one.entry.urls), "")
-        with closing(self._client(instance, first, self._policy.judge_machine)) as client:
-            return self._staged(
-                needed, lambda staging: self._make(old, placed, wrong, client, staging)
-            )
-
-    # -- what is to be done -------------------------------------------------------------------
-
-    def _judge(self, report: Report, old: Examination) -> set[str]:
-        """The files that are here, wrong, and to be replaced.
-
-        :raises InvalidSip: if there is any other fault.
-        """
-        promised = old.tags.fetch
-        wrong: set[str] = set()
-        faults = []
-        for one in report.findings:
-            if one.level != "error" and one.id not in ("F13",):
-                continue
-            path = next((p for p in _named(one.file, one.message) if p in promised), "")
-            if self._options.replace and one.id in WRONG_HERE and path:
-                wrong.add(path)
-            elif one.level == "error":
-                faults.append(str(one))
-        if faults or report.counts["error"] > len(report.findings):
-            raise InvalidSip(
-                "The bag has faults, so it is not completed.",
-                findings=faults,
-                where=str(self._path),
-            )
-        return wrong
-
-    def _chosen(self, old: Examination, wrong: set[str]) -> list[str]:
-        """The paths to fetch, in the order of fetch.txt."""
-        wanted = [*old.missing(), *sorted(wrong)]
-        if not self._options.only:
-            return wanted
-        chosen = [path for path in wanted if matches(path, self._options.only)]
-        if wanted and not chosen:
-            raise InputError(
-                "No file that is missing has such a name.", where=", ".join(self._options.only)
-            )
-        return chosen
-
-    def _placed(
-        self, old: Examination, chosen: list[str], instance: Instance | None
-    ) -> tuple[Placed, ...]:
-        """The files with all addresses that may be asked.
-
-        :raises InputError: if one has none.
-        """
-        policy = self._policy = Policy(self._options, instance)
-        others = self._further_addresses(old, set(chosen))
-        refused = Refused()
-        made = []
-        urls = old.tags.fetch.urls or {}
-        new = NewBag(old, self._path, self._path)
-        for path in chosen:
-            told = (urls[path], *others.get(path, ()))
-            allowed = policy.addresses(told, refused)
-            entry = FileEntry(
-                name=os.path.basename(path),
-                urls=allowed,
-                size=old.tags.fetch.sizes.get(path),
-                checksums=tuple(filter(known, new.known(path))),
-                path=next((here for url in allowed if (here := policy.local(url))), None),
-            )
-            made.append(Placed(entry, path))
-        refuse(refused, self._path)
-        return tuple(made)
-
-    def _further_addresses(
-        self, old: Examination, wanted: set[str]
-    ) -> Mapping[str, tuple[str, ...]]:
-        """Where else sip.json says that files are."""
-        found: dict[str, tuple[str, ...]] = {}
-
-        def take(entry: sipjson.Entry) -> None:
-            path = entry.get("bagpath")
-            origin = entry.get("origin")
-            if path in wanted and isinstance(origin, dict):
-                urls = origin.get("url", [])
-                told = urls if isinstance(urls, list) else [urls]
-                found[path] = tuple(one for one in told if isinstance(one, str))
-
-        if old.sip is not None:
-            sipjson.each_entry(self._path / SIP_JSON, take)
-        return found
-
-    # -- doing it -----------------------------------------------------------------------------
+        instance = instance_of(self._path, self._options.config) if old.sip is not None else None
+        policy = Policy(self._options, instance)
+        plan = planner.plan(chosen, wrong, policy)
+        urls, judge = plan.addresses(), policy.judge_machine
+        needed = sum(one.entry.size or 0 for one in plan.placed)
+        client = connect(instance, urls, self._options, self._events, self._log, judge)
+        with closing(client):
+            done = self._staged(needed, lambda staging: self._make(old, plan, client, staging))
+        return done or Completion(self._path, report, 0, 0, self._failed, len(old.missing()))
 
     def _make(
-        self,
-        old: Examination,
-        placed: tuple[Placed, ...],
-        wrong: set[str],
-        client: Client,
-        staging: Staging,
-    ) -> Completion:
-        finished = staging.finished()
-        staging.keep_only(set(finished))
+        self, old: Examination, plan: Plan, client: Client, staging: Staging
+    ) -> Completion | None:
+        """Fetch, verify, build, replace; None if there is nothing to build a new bag of."""
+        workshop.sweep(staging, {one.bagpath for one in plan.placed})
+        needed = sum(one.entry.size or 0 for one in plan.placed)
+        check_space(self._path.parent, staging.left_to_write(needed), len(plan.placed))
         new = NewBag(old, self._path, staging.bag)
         self._events.phase("fetch")
         fetched, failed = transfer.fetch(
-            placed,
+            plan.placed,
             staging.bag,
             client=client,
             algorithms=new.algorithms,
             jobs=self._options.jobs,
             events=self._events,
             parts=staging.parts,
-            finished=finished,
+            finished=_same_bytes(plan, staging.finished()),
             finish=staging.finish,
             forgive=True,
+            max_size=self._options.max_size,
         )
-        if not fetched:
-            report = validation.validate(self._path, fast=True)
-            return Completion(self._path, report, 0, 0, failed, len(old.missing()))
+        self._failed = (*plan.too_large, *failed)
+        if not fetched or plan.wrong - {one.placed.bagpath for one in fetched}:
+            return None  # what is here and wrong would be there again
         self._events.phase("verify")
         validation.read_back(staging.bag, fetched, self._options.jobs, self._events.advanced)
         self._events.phase("write")
-        report = self._build(old, new, staging.bag, fetched, wrong)
-        self._replace(staging.bag)
+        workshop.set_aside(staging, {one.placed.bagpath for one in fetched})
+        report = self._build(old, new, fetched, plan.wrong)
+        self._replace(new, staging)
         return Completion(
             self._path,
             replace(report, path=self._path),
             len(fetched),
             sum(one.size for one in fetched),
-            failed,
+            self._failed,
             report.to_fetch_files,
         )
 
@@ -225,71 +143,75 @@ class _Run(Change):
         self,
         old: Examination,
         new: NewBag,
-        root: Path,
         fetched: tuple[Fetched, ...],
-        wrong: set[str],
+        wrong: frozenset[str],
     ) -> Report:
-        """Write the new bag around the fetched files, and validate it."""
+        """Make the new bag around the fetched files, and validate it."""
         by_path = {one.placed.bagpath: one for one in fetched}
         fresh = {
             path: (one.size, {sum_.algorithm: sum_.value for sum_ in one.checksums})
             for path, one in by_path.items()
         }
-        replaced = set(fresh) | ({SIP_JSON} if old.sip is not None else set())
-        new.link(replaced)
+        new.link(set(fresh) | {SIP_JSON} if old.sip is not None else set(fresh))
         if old.sip is not None:
-            fresh[SIP_JSON] = self._write_sip(old, new, root, by_path)
+            fresh[SIP_JSON] = self._write_sip(old, new, by_path)
         urls, sizes = old.tags.fetch.urls or {}, old.tags.fetch.sizes
         gone = {
             path: (urls[path], sizes.get(path)) for path in old.missing() if path not in by_path
         }
-        new.write_tags(fresh, gone)
-        verified = [(path, size) for path, (size, _) in fresh.items() if path != SIP_JSON]
-        verified += [
-            (path, old.there.payload[path])
-            for path in old.there.payload
-            if path not in fresh and path not in wrong
-        ]
-        report = validation.validate(root, verified=verified, jobs=self._options.jobs)
+        TagFiles(new, fresh, gone).write()
+        verified = {one.placed.bagpath: one.size for one in fetched}
+        if not wrong:  # else some of what was here has been found to be wrong: all is read again
+            here = old.there.payload
+            verified.update((p, here[p]) for p in here if p not in fresh and p not in new.copied)
+        report = validation.validate(new.root, verified=verified.items(), jobs=self._options.jobs)
         faults = [str(one) for one in report.findings if one.level == "error"]
         if faults or report.verdict != ("incomplete" if gone else "valid"):
             raise InvalidSip(
-                "The bag would not be valid, so it was left as it is.", findings=faults
+                "The package would not be valid, so it was left as it is.", findings=faults
             )
         return report
 
     def _write_sip(
-        self, old: Examination, new: NewBag, root: Path, fetched: Mapping[str, Fetched]
+        self, old: Examination, new: NewBag, fetched: Mapping[str, Fetched]
     ) -> tuple[int, dict[str, str]]:
         """sip.json with the files' new facts; returns its size and digests."""
         size = sum(one.size for one in fetched.values())
         text = f"{len(fetched)} files fetched"
         step = sip.step("populate", now(), text, files=len(fetched), bytes=size)
+        promised, payload = old.tags.fetch.lines, old.there.payload
 
         def change(entry: sipjson.Entry) -> sipjson.Entry:
-            one = fetched.get(str(entry.get("bagpath")))
-            return entry if one is None else _updated(entry, one)
+            path = str(entry.get("bagpath"))
+            if path in fetched:
+                return _updated(entry, fetched[path])
+            if entry.get("downloaded") is False and path in promised and path in payload:
+                return {**entry, "downloaded": True, "size": payload[path]}  # put there by hand
+            return entry
 
-        os.makedirs(root / "data/meta", exist_ok=True)
-        sipjson.rewrite(self._path / SIP_JSON, root / SIP_JSON, change, step)
-        length, sums, _ = validation.digest(f"{root}/{SIP_JSON}", new.algorithms)
-        return length, {one.algorithm: one.value for one in sums}
+        return sipjson.rewrite(self._path, new, change, step)
 
 
-def matches(path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether one matches the bag path, the path below data/content, or the name; none is all."""
-    names = (path, path.removeprefix("data/content/"), os.path.basename(path))
-    return not patterns or any(
-        fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names
-    )
+def _same_bytes(plan: Plan, finished: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What an earlier run finished, as if of the same addresses: a digest tells what a file is,
+    wherever it was looked for then."""
+    for one in plan.placed:
+        left = finished.get(one.bagpath)
+        sums = [s for s in one.entry.checksums if s.algorithm in CRYPTOGRAPHIC]
+        if left is not None and sums:
+            here = left.get("checksums")
+            if isinstance(here, dict) and all(here.get(s.algorithm) == s.value for s in sums):
+                left["listing"] = listing(one.entry)
+    return finished
 
 
 def _updated(entry: sipjson.Entry, one: Fetched) -> sipjson.Entry:
     """An entry of a file that is here now. What upstream published of it stands in ``origin``."""
-    origin = dict(entry.get("origin") or {})
-    published = [text for text in entry.get("checksum", []) if isinstance(text, str)]
+    origin = entry.get("origin")
+    origin = dict(origin) if isinstance(origin, dict) else {"told": origin}
+    published = sipjson.texts(entry.get("checksum"))
     if published and "checksum" not in origin:
-        origin["checksum"] = published
+        origin["checksum"] = [*published]
     if one.url and not one.url.startswith("file:"):
         origin["served_by"] = one.url
     if one.http_status:
@@ -302,10 +224,3 @@ def _updated(entry: sipjson.Entry, one: Fetched) -> sipjson.Entry:
         "size": one.size,
         "checksum": [str(sum_) for sum_ in one.checksums],
     }
-
-
-def _named(file: str, message: str) -> Iterable[str]:
-    """The paths that a finding may be about."""
-    yield file
-    yield message.partition(": ")[0]
-    yield message.partition(" is here")[0]

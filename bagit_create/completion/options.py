@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..credentials import Secret
@@ -31,7 +33,8 @@ class CompletionOptions:
     is public. ``schemes`` are further schemes than http and https. ``file_root`` is the folder
     below which ``file:`` addresses may be read. ``mirrors`` are pairs of beginnings of addresses:
     what begins with the first is also looked for at the second. ``replace`` fetches files again
-    that are here and wrong. Times are in seconds, as in :class:`~bagit_create.options.JobOptions`.
+    that are here and wrong. ``max_size`` is the largest file to fetch, in bytes, 0 for any. Times
+    are in seconds, as in :class:`~bagit_create.options.JobOptions`.
     """
 
     only: tuple[str, ...] = ()
@@ -40,6 +43,7 @@ class CompletionOptions:
     file_root: Path | None = None
     mirrors: tuple[tuple[str, str], ...] = ()
     replace: bool = False
+    max_size: int = 0
     token: Secret | None = None
     cookies: Path | None = None
     proxy: Secret | None = None
@@ -73,6 +77,8 @@ class CompletionOptions:
             yield f"--file-root is not a folder: {self.file_root}."
         if self.proxy and not re.match(rf"({'|'.join(PROXY_SCHEMES)})://[^/\s]+", self.proxy.value):
             yield f"--proxy is an address that begins with one of {', '.join(PROXY_SCHEMES)}."
+        if self.max_size < 0:
+            yield "--max-size is a number of bytes, 0 for any."
         if self.jobs < 1:
             yield "--jobs is at least 1."
         if not 0 < self.timeout <= LONGEST_S:
@@ -81,3 +87,9 @@ class CompletionOptions:
             yield f"--retries and --max-wait are not negative, --max-wait up to {LONGEST_S}."
         if not all(self.only):
             yield "--only is empty."
+
+
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether one matches the bag path, the path below data/content, or the name; none is all."""
+    names = (path, path.removeprefix("data/content/"), os.path.basename(path))
+    return not patterns or any(fnmatchcase(name, one) for one in patterns for name in names)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SipError
-from ..sip.disk import sync, sync_folder
+from ..sip.disk import sync_folder
 
-ASIDE = ".before"
+ASIDE = ".bic-before"
 """What is added to the old bag's name for the moment in which there are two."""
 _EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
 _HERE = -100  # AT_FDCWD
@@ -19,7 +19,7 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 
 
 def swap(new: Path, old: Path) -> None:
-    """Exchange the two folders, which must be on one file system; everything is written first.
+    """Exchange the two folders, which must be on one file system and on the disk.
 
     On Linux and the usual file systems that is one step: whoever looks sees the one or the other.
     Elsewhere (NFS, EOS) the old bag is moved aside first; :func:`restore` mends what a crash
@@ -27,32 +27,61 @@ def swap(new: Path, old: Path) -> None:
 
     :raises SipError: if it cannot be done; the old bag is in its place then.
     """
-    sync(new)
     try:
         if not _exchange(new, old):
-            aside = old.with_name(old.name + ASIDE)
-            if os.path.lexists(aside):
-                raise SipError("Something is in the way of exchanging the bag.", where=str(aside))
-            os.rename(old, aside)
-            try:
-                os.rename(new, old)
-            except OSError:
-                os.rename(aside, old)
-                raise
-            os.rename(aside, new)
+            _by_three(new, old)
     except OSError as err:
         raise SipError(
             f"The bag cannot be replaced: {(err.strerror or str(err)).lower()}.", where=str(old)
         ) from err
-    with suppress(PermissionError):
+    with suppress(OSError):
         sync_folder(old.parent)
 
 
+def _by_three(new: Path, old: Path) -> None:
+    """Exchange by three renames. Whatever happens, a whole bag has its name again at the end."""
+    before = aside(old)
+    if os.path.lexists(before):
+        raise left_behind(old)
+    os.rename(old, before)
+    try:
+        os.rename(new, old)
+    except BaseException:
+        if not os.path.lexists(old):
+            os.rename(before, old)
+        raise
+    os.rename(before, new)
+
+
 def restore(path: Path) -> None:
-    """Put back a bag that a crash has left aside, if there is one and none in its place."""
-    aside = path.with_name(path.name + ASIDE)
-    if not os.path.lexists(path) and (aside / "bagit.txt").is_file():
-        os.rename(aside, path)
+    """Put back a bag that a crash has left aside, if there is none in its place.
+
+    :raises SipError: if it cannot be done.
+    """
+    before = aside(path)
+    if not os.path.lexists(before) or os.path.lexists(path):
+        return
+    try:
+        os.rename(before, path)
+    except OSError as err:
+        raise SipError(
+            f"An interrupted run cannot be mended: {(err.strerror or str(err)).lower()}.",
+            where=f"{before} should be {path}",
+        ) from err
+
+
+def left_behind(path: Path) -> SipError:
+    """The error for a run that was killed with the new bag in place and the old one beside it."""
+    return SipError(
+        "An earlier run was killed at its very end: the package as it was before is still there.",
+        where=str(aside(path)),
+        hint="validate both; if the package is sound, remove the other one",
+    )
+
+
+def aside(path: Path) -> Path:
+    """Where a bag is while it is being replaced, if that takes more than one step."""
+    return path.with_name(path.name + ASIDE)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -14,16 +14,20 @@ from ..errors import BicError, InputError, Interrupted, InvalidSip
 from ..log import now
 from ..model import Events, FileEntry, Missing, Placed, Silent
 from ..report import Report
+from ..sip.fetchtxt import public
 from ..sip.staging import Staging
+from ..transfer.checks import is_decoded
 from ..transfer.pool import run
 from ..validation.bag import Examination
-from . import sipjson
+from . import sipjson, workshop
 from .change import Change
-from .complete import Completion, matches
+from .complete import Completion
 from .newbag import NewBag
-from .options import CompletionOptions
+from .options import CompletionOptions, matches
 from .policy import Policy, Refused
+from .servers import connect, instance_of
 from .sipjson import SIP_JSON
+from .tagfiles import Gone, TagFiles
 
 
 def thin(
@@ -57,31 +61,36 @@ class _Thinning(Change):
         """See :func:`thin`."""
         report, old = self._examine()
         faults = [str(one) for one in report.findings if one.level == "error"]
-        if faults or old.sip is None:
-            text = "The package has faults, so nothing is taken out of it."
-            if not faults:
-                text = "This is no SIP: nothing in it says where its files came from."
-            raise InvalidSip(text, findings=faults, where=str(self._path))
-        instance = self._instance(old)
+        if old.sip is None and not faults:
+            faults.append("this is no SIP: nothing in it says where its files came from")
+        if old.sip is not None:
+            faults += sipjson.told(self._path / SIP_JSON, (), report)[1]
+        self._refuse(old, faults)
+        instance = instance_of(self._path, self._options.config)
         policy = Policy(self._options, instance)
         candidates, kept = self._candidates(old, policy)
         if self._options.only and not candidates and not kept:
             where = ", ".join(self._options.only)
             raise InputError("No file in the package has such a name.", where=where)
-        first = next((one.entry.urls[0] for one in candidates), "")
-        with closing(self._client(instance, first, policy.judge_machine)) as client:
+        urls = {url for one in candidates for url in one.entry.urls}
+        judge = policy.judge_machine
+        client = connect(instance, urls, self._options, self._events, self._log, judge)
+        with closing(client):
             self._events.phase("harvest")
             answers = run(
-                lambda one: _is_there(one, client), candidates, self._options.jobs, client.stop
+                lambda one: _find(one, client), candidates, self._options.jobs, client.stop
             )
-        going = {one.bagpath: one for one, why in zip(candidates, answers, strict=True) if not why}
-        kept += [
-            Missing(one, why, None, 0) for one, why in zip(candidates, answers, strict=True) if why
-        ]
+        going: dict[str, tuple[str, int | None]] = {}
+        for one, (url, why) in zip(candidates, answers, strict=True):
+            if url:
+                going[one.bagpath] = url, one.entry.size
+            else:
+                kept.append(Missing(one, why, None, 0))
         if not going:
+            workshop.tidy(self._path)
             return Completion(self._path, report, 0, 0, tuple(kept), report.to_fetch_files)
         made = self._staged(0, lambda staging: self._make(old, going, staging))
-        size = sum(one.entry.size or 0 for one in going.values())
+        size = sum(size or 0 for _, size in going.values())
         return Completion(self._path, made, len(going), size, tuple(kept), made.to_fetch_files)
 
     def _candidates(self, old: Examination, policy: Policy) -> tuple[list[Placed], list[Missing]]:
@@ -96,10 +105,12 @@ class _Thinning(Change):
                 return
             if entry.get("metadata") is True or not matches(path, self._options.only):
                 return
-            origin = entry.get("origin") or {}
-            told = [origin.get("served_by"), *_listed(origin.get("url"))]
+            origin = entry.get("origin")
+            origin = origin if isinstance(origin, dict) else {}
             refused = Refused()
-            urls = policy.addresses((one for one in told if isinstance(one, str)), refused)
+            # An address in sip.json may be anything; one in fetch.txt has no blank and no secret.
+            told = (*sipjson.texts(origin.get("served_by")), *sipjson.texts(origin.get("url")))
+            urls = policy.addresses(filter(None, map(public, told)), refused)
             sums = tuple(one for one in new.known(path) if one.algorithm in CRYPTOGRAPHIC)
             size = old.there.payload[path]
             one = Placed(FileEntry(os.path.basename(path), urls, size, sums), path)
@@ -111,48 +122,45 @@ class _Thinning(Change):
         sipjson.each_entry(self._path / SIP_JSON, take)
         return found, kept
 
-    def _make(self, old: Examination, going: dict[str, Placed], staging: Staging) -> Report:
-        staging.keep_only(set())
+    def _make(self, old: Examination, going: Gone, staging: Staging) -> Report:
+        workshop.sweep(staging, set())
         self._events.phase("write")
-        root, new = staging.bag, NewBag(old, self._path, staging.bag)
+        new = NewBag(old, self._path, staging.bag, more=False)
         new.link({*going, SIP_JSON})
         step = sip.step("thin", now(), f"{len(going)} files taken out", files=len(going))
 
         def change(entry: sipjson.Entry) -> sipjson.Entry:
             return {**entry, "downloaded": False} if entry.get("bagpath") in going else entry
 
-        os.makedirs(root / "data/meta", exist_ok=True)
-        sipjson.rewrite(self._path / SIP_JSON, root / SIP_JSON, change, step)
-        length, sums, _ = validation.digest(f"{root}/{SIP_JSON}", new.algorithms)
-        fresh = {SIP_JSON: (length, {one.algorithm: one.value for one in sums})}
+        fresh = {SIP_JSON: sipjson.rewrite(self._path, new, change, step)}
         urls, sizes = old.tags.fetch.urls or {}, old.tags.fetch.sizes
         gone = {path: (urls[path], sizes.get(path)) for path in old.missing()}
-        gone.update((path, (one.entry.urls[0], one.entry.size)) for path, one in going.items())
-        new.write_tags(fresh, gone)
-        payload = old.there.payload
-        verified = [(path, payload[path]) for path in payload if path != SIP_JSON]
-        report = validation.validate(root, verified=verified, jobs=self._options.jobs)
+        TagFiles(new, fresh, {**gone, **going}).write()
+        here = old.there.payload
+        verified = [(path, here[path]) for path in here if path not in new.copied | {SIP_JSON}]
+        report = validation.validate(new.root, verified=verified, jobs=self._options.jobs)
         if report.verdict != "incomplete":
             faults = [str(one) for one in report.findings if one.level == "error"]
             text = "The package would not be valid, so it was left as it is."
             raise InvalidSip(text, findings=faults)
-        self._replace(root)
+        self._replace(new, staging)
         return replace(report, path=self._path)
 
 
-def _listed(urls: object) -> list[object]:
-    return urls if isinstance(urls, list) else [urls]
-
-
-def _is_there(one: Placed, client: Client) -> str:
-    """Ask a server whether it has the file; returns why it may not go, empty if it may."""
-    reason = "its server did not say that it has it"
+def _find(one: Placed, client: Client) -> tuple[str, str]:
+    """Ask the servers for a file; returns the address that has it, or why it may not go."""
+    reason = "no server said that it has it"
     for url in one.entry.urls:
+        if not url.lower().startswith(("http://", "https://")):
+            continue
         headers = client.head(url)
         if headers is None:
             continue
         length = headers.get("Content-Length")
-        if length == str(one.entry.size):
-            return ""
-        reason = f"its server has {length or 'an unknown number of'} bytes, not {one.entry.size}"
-    return reason
+        if is_decoded(headers, one.entry.name):
+            reason = "its server would send it compressed, and so tells no size"
+        elif length == str(one.entry.size):
+            return url, ""
+        else:
+            reason = f"its server has {length or 'an unknown number of'} bytes"
+    return "", reason

@@ -77,7 +77,8 @@ class Connections:
     :param proxy: the proxy for all requests, in place of the environment's.
     :param timeout: seconds of silence after which a connection is given up.
     :param verify: whether certificates are checked.
-    :param judge: called with the name and number of each server that was reached; may refuse it.
+    :param judge: called with the name and number of each server that was reached, with the name
+        alone before a proxy is asked for it; may refuse it.
     """
 
     def __init__(
@@ -186,6 +187,8 @@ class Connections:
 
     def _open(self, key: Key) -> Socket:
         scheme, host, port, proxy = key
+        if proxy and self._judge is not None:
+            self._judge(host, host)  # the machine is out of sight: its name must do
         if not proxy:
             sock: Any = self._reach(host, port)
             if self._judge is not None:

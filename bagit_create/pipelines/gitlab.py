@@ -19,7 +19,7 @@ from ..model import Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from .base import expect, plain_text
 from .gitlab_api import Api, public
-from .gitlab_export import Export
+from .gitlab_export import NAME, Export
 from .gitlab_repository import Repository
 
 
@@ -44,10 +44,11 @@ class GitLab:
             if not re.fullmatch(r"[\w.~+-]+(/[\w.~+-]+)*", facts["path_with_namespace"]):
                 raise ValueError(f"the path is {facts['path_with_namespace']!r}")
             self._repository.clone_url(facts)
-            description = _describe(facts)
+            shown = public(facts)
+            description = _describe(shown)
         if final != asked:
             log.info(f"{asked} is project {final} of {self._instance.name}")
-        content = json.dumps(public(facts), indent=2, ensure_ascii=False).encode(
+        content = json.dumps(shown, indent=2, ensure_ascii=False).encode(
             "utf-8", "backslashreplace"
         )
         documents = [Document("metadata.json", content, url, "content", "application/json")]
@@ -60,7 +61,7 @@ class GitLab:
             documents.append(wiki)
             wiki_url = self._repository.clone_url(facts).removesuffix(".git") + ".wiki.git"
             files += self._repository.bundle("wiki.bundle", wiki_url)
-        files += self._export(project)
+        files += self._export(project, shown)
         return Record(
             source=self._instance.name,
             recid=final,
@@ -99,10 +100,8 @@ class GitLab:
                     expect(one.attributes, dict, "wiki page")
                     for one in project.wikis.list(iterator=True, with_content=True)
                 ]
-        except AccessDenied as err:
+        except (AccessDenied, RecordNotFound) as err:  # it is said to be there
             self._repository.skipped.append(Skipped("wiki", err.message, {"url": url}))
-            return None
-        except RecordNotFound:
             return None
         if not pages:
             return None
@@ -111,18 +110,17 @@ class GitLab:
         )
         return Document("wiki.json", content, url, "meta", "application/json")
 
-    def _export(self, project: Any) -> Iterator[FileEntry]:
+    def _export(self, project: Any, shown: dict[str, Any]) -> Iterator[FileEntry]:
         """Issues, merge requests, uploads and LFS objects, as GitLab itself packs them."""
-        name = "export.tar.gz"
         if self._options.light:
-            self._repository.skipped.append(Skipped(name, "a light package asks for no export"))
+            self._repository.skipped.append(Skipped(NAME, "a light package asks for no export"))
         elif not self._client.wire.has_credential:
             reason = "an export needs the token of a Maintainer, with the scope api"
-            self._repository.skipped.append(Skipped(name, reason))
+            self._repository.skipped.append(Skipped(NAME, reason))
         else:
             export = Export(self._api, project, self._client)
-            origin = {"export_of": project.web_url}
-            yield FileEntry(name, (), origin=origin, optional=True, maker=export.make)
+            origin = {"export_of": shown.get("web_url")}
+            yield FileEntry(NAME, (), origin=origin, optional=True, maker=export.make)
 
 
 def _describe(facts: dict[str, Any]) -> Description:

@@ -21,6 +21,7 @@ from ..client import Client
 from .base import reading
 
 _SECRET = re.compile(r"token|secret|password", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^/\s\"<>]*@")  # a password may have ? # @ in it unescaped
 
 
 class Api:
@@ -112,7 +113,7 @@ def _links(headers: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def public(value: Any) -> Any:
-    """The same without secrets: keys that name one, and user information in addresses."""
+    """The same without secrets: keys that name one, and user information of addresses in texts."""
     if isinstance(value, dict):
         return {
             key: public(one)
@@ -121,6 +122,4 @@ def public(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [public(one) for one in value]
-    if isinstance(value, str) and re.match(r"\w+://[^/\s]*@", value):
-        return re.sub(r"//[^/\s]*@", "//", value, count=1)
-    return value
+    return _USER_INFO.sub("", value) if isinstance(value, str) else value

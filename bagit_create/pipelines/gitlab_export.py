@@ -8,7 +8,7 @@ moment, and only one download a minute is served, refused ones counted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..errors import (
 )
 from .gitlab_api import Api
 
+NAME = "export.tar.gz"
 DEADLINE_S = 3600.0
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 60.0
@@ -46,7 +47,7 @@ class Export:
         self._project = project
         self._client = client
 
-    def make(self, scratch: Path, stopped: Callable[[], bool]) -> Iterator[bytes]:
+    def make(self, scratch: Path, stopped: Callable[[], bool]) -> Generator[bytes, None, None]:
         """Ask for the export, wait for it, and give its bytes."""
         self._api.what = "Export request"
         try:
@@ -57,7 +58,7 @@ class Export:
             raise _withheld(f"The project's export was refused: {reason}.", err) from err
         except UpstreamError as err:
             raise _withheld(f"The project's export failed: {err.message}", err) from err
-        archive = scratch / "export.tar.gz"
+        archive = scratch / NAME
         self._download(archive, stopped)
         with archive.open("rb") as file:
             while block := file.read(BLOCK):
@@ -92,6 +93,9 @@ class Export:
                 self._pause(BETWEEN_DOWNLOADS_S, stopped)
             try:
                 with self._client.open(url) as stream, archive.open("wb") as file:
+                    ends = any(
+                        name in stream.headers for name in ("Content-Length", "Transfer-Encoding")
+                    )
                     for block in stream.blocks(decode=False):
                         if stopped():
                             raise Interrupted("The run was ended while files were being fetched.")
@@ -99,6 +103,8 @@ class Export:
                 with archive.open("rb") as file:
                     if file.read(2) != b"\x1f\x8b":
                         raise BrokenBody("it is no gzip archive")
+                if not ends:
+                    log.warning(f"nothing tells whether {NAME} is whole: no size, no checksum")
                 return
             except (BrokenBody, RecordNotFound, Unreachable) as err:
                 error = err

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from .content import Content
-from .gitlab_repos import ENVIRONMENT, LFS, LFS_ID, OLD_LFS, OLD_LFS_ID, repositories
+from .gitlab_repos import ENVIRONMENT, LFS, LFS_ID, OLD_LFS, OLD_LFS_ID, POINTER, repositories
 from .server import Reply, Seen, json_reply, page
 from .storage import Storage
 
@@ -191,8 +191,9 @@ class GitLab:
             found = Content(self._run(number, "show", f"{asked['ref'][0]}:{path}"))
         except subprocess.CalledProcessError:
             return json_reply(404, {"message": "404 File Not Found"})
-        if asked.get("lfs") == ["true"] and LFS_ID.encode() in b"".join(found.blocks()):
-            if not self.lfs:
+        text = b"".join(found.blocks())
+        if asked.get("lfs") == ["true"] and text.startswith(POINTER[:43]):
+            if not self.lfs or LFS_ID.encode() not in text:
                 return json_reply(404, {"message": "404 File Not Found"})
             return Reply(302, {"Location": self.storage_url + self.storage.sign(Content(LFS))})
         return Reply(200, {"Content-Type": "text/plain"}, found)

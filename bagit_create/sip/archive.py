@@ -226,9 +226,16 @@ def _publish(staged: Path, archive: Path, packed: Packed) -> Packed:
         except BaseException:
             archive.unlink()
             raise
-    with suppress(PermissionError):  # a folder that one may write to and not read
-        sync_folder(archive.parent)
+    _sync(archive.parent)
     return replace(packed, path=archive, sidecar=sidecar)
+
+
+def _sync(folder: Path) -> None:
+    try:
+        with suppress(PermissionError):  # a folder that one may write to and not read
+            sync_folder(folder)
+    except OSError as err:
+        raise cannot_write(err, folder) from err
 
 
 def sidecar_line(value: str, name: str) -> bytes:
@@ -263,8 +270,7 @@ def remove_packed(bag: Path, packed: Packed) -> None:
             raise
     if scratch.remains:
         raise SipError("The package could not be removed whole.", where=str(scratch.path))
-    with suppress(PermissionError):
-        sync_folder(bag.parent)
+    _sync(bag.parent)
 
 
 def _require_unchanged(place: Path, packed: Packed, bag: Path) -> None:

@@ -19,7 +19,6 @@ from ..errors import (
     Interrupted,
     RecordNotFound,
     TransferError,
-    Unreachable,
     UpstreamError,
 )
 from ..model import Checksum, FileEntry
@@ -37,6 +36,7 @@ class Download:
 
     :param part: where the bytes go, and what an earlier run left of them; None to hash only.
     :param algorithms: digests to compute, those upstream published among them.
+    :param max_size: bytes after which a file whose size nobody knows is given up; 0 for none.
     :raises TransferError: from :meth:`run`, when the file is missing, cut short, or too long.
     :raises ChecksumMismatch: when the bytes are not those that upstream announced.
     """
@@ -48,12 +48,14 @@ class Download:
         part: Partial | None,
         algorithms: tuple[str, ...],
         advanced: Callable[[int], None],
+        max_size: int = 0,
     ) -> None:
         self._client = client
         self._entry = self.entry = entry
         self._part = part
         self._algorithms = algorithms
         self._advanced = advanced
+        self._max_size = max_size
         self._digests = Digests(algorithms)
         self._validator: str | None = None
         self._told: Checksum | None = None
@@ -81,7 +83,7 @@ class Download:
                     error = err
                     if not again:
                         log.info(f"{self._entry.name}: {err.message} It is fetched once more.")
-                except (TransferError, Unreachable) as err:
+                except (TransferError, UpstreamError) as err:
                     error = err
                     break
                 self._restart()
@@ -185,6 +187,11 @@ class Download:
                 self._advanced(len(block))
                 if limit is not None and self.received > limit:
                     self._wrong_length(f"more than {limit}")
+                if limit is None and 0 < self._max_size < self.received:
+                    raise TransferError(
+                        "A file is larger than --max-size allows.",
+                        where=f"{self._entry.name} at {self.url}: more than {self._max_size} bytes",
+                    )
                 if sink >= 0:
                     _write(sink, block)
                 self._digests.update(block)

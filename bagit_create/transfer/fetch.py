@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -17,7 +17,7 @@ from ..checksums import Digests
 from ..client import Client
 from ..errors import TransferError
 from ..log import now
-from ..model import Events, Fetched, Missing, Placed
+from ..model import Events, Fetched, FileEntry, Missing, Placed
 from .checks import compare, web_addresses
 from .copy import copy
 from .download import Download
@@ -25,6 +25,7 @@ from .finished import fact, reusable, with_published
 from .partial import Partial
 from .pool import run
 from .room import Room
+from .tolerance import tolerant
 
 SMALL = 64 * 1024
 """Bytes up to which a local file is copied in one thread with all others of its kind.
@@ -52,6 +53,7 @@ def fetch(
     finish: Callable[[dict[str, Any]], None] | None = None,
     allow_missing: bool = False,
     forgive: bool = False,
+    max_size: int = 0,
 ) -> tuple[tuple[Fetched, ...], tuple[Missing, ...]]:
     """Bring every file into the bag, or with ``parts=None`` only read and hash it.
 
@@ -62,11 +64,11 @@ def fetch(
     :param finish: told of every finished download.
     :param allow_missing: do without files that upstream withholds; optional ones always are.
     :param forgive: do without every file that cannot be had, whatever is wrong with it.
+    :param max_size: bytes after which a file whose size nobody knows is given up; 0 for none.
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
-    total = _total(placed)
-    events.started(len(placed), total)
+    events.started(len(placed), _total(placed))
     stopped = [False]
     folders: set[str] = set()
     if parts is not None:
@@ -82,9 +84,6 @@ def fetch(
             client.stop()
 
     reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, lambda: stopped[0])
-    if total is not None:
-        total -= sum(left.size for left in reused.values())
-    transfer = _Transfer(bag, client, algorithms, events, parts, finish, lambda: stopped[0], total)
     for left in reused.values():
         events.advanced(left.size)
         events.file_done(left.placed.bagpath)
@@ -92,6 +91,9 @@ def fetch(
         log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
     missing: list[Missing] = []
     todo = [item for item in placed if item.bagpath not in reused]
+    transfer = _Transfer(
+        bag, client, algorithms, events, parts, finish, lambda: stopped[0], _total(todo), max_size
+    )
     made = [item for item in todo if item.entry.maker is not None]
     local = [item for item in todo if item.entry.path is not None]
     remote = [i for i in todo if i.entry.path is None and i.entry.maker is None]
@@ -108,30 +110,12 @@ def fetch(
         (transfer.download, others, jobs, None),
         (transfer.make, made, 1, None),
     ):
-        for one in run(_tolerant(work, allow_missing, forgive), items, threads, stop, useful):
+        for one in run(tolerant(work, allow_missing, forgive), items, threads, stop, useful):
             if isinstance(one, Missing):
                 missing.append(one)
-            else:
+            elif one is not None:
                 reused[one.placed.bagpath] = one
     return tuple(reused[i.bagpath] for i in placed if i.bagpath in reused), tuple(missing)
-
-
-def _tolerant(
-    work: Callable[[Placed], Fetched], allow_missing: bool, forgive: bool
-) -> Callable[[Placed], Fetched | Missing]:
-    """The same work, which does without a file that upstream withholds where it may."""
-
-    def attempt(item: Placed) -> Fetched | Missing:
-        try:
-            return work(item)
-        except TransferError as err:
-            if not forgive and not (err.withheld and (allow_missing or item.entry.optional)):
-                raise
-            where = f" ({err.where})" if forgive and err.where else ""
-            log.warning(f"not in the package: {item.entry.name}: {err.headline()}{where}")
-            return Missing(item, err.message, err.http_status, err.exit_code)
-
-    return attempt
 
 
 class _Transfer:
@@ -147,6 +131,7 @@ class _Transfer:
         finish: Callable[[dict[str, Any]], None] | None,
         stopped: Callable[[], bool],
         total: int | None,
+        max_size: int,
     ) -> None:
         self._bag = str(bag)
         self._client = client
@@ -155,12 +140,12 @@ class _Transfer:
         self._parts = parts
         self._finish = finish
         self._stopped = stopped
+        self._max_size = max_size
         self._begun = frozenset(os.listdir(parts) if parts is not None else ())
         self._following: dict[str, str] = {}
         """By the bag path of a small file the address of the next: its server may begin with it."""
         self._room = None if parts is None else Room(bag, total)
         self._lock = Lock()
-        self._number = count()
         self._started = now()
 
     def look_ahead(self, brief: Sequence[Placed]) -> None:
@@ -226,6 +211,7 @@ class _Transfer:
             part,
             with_published(self._algorithms, item.entry, "md5"),
             self._advanced,
+            self._max_size,
         )
         following = self._following.get(item.bagpath)
         if following is not None and self.connections() == 1:
@@ -249,38 +235,42 @@ class _Transfer:
             one.http_status or None,
         )
         if part is not None:
-            if self._finish is not None:
-                line = fact(fetched, listed)
-                with self._lock:
-                    self._finish(line)
+            self._note(fetched, listed)
             part.done()
         self._events.file_done(item.bagpath)
         if log.is_followed():
             log.debug(f"fetched {item.bagpath} ({one.received} bytes) from {one.url}")
         return fetched
 
-    def make(self, item: Placed) -> Fetched:
-        """Have a file made, hashing it as it comes."""
+    def _note(self, fetched: Fetched, listed: FileEntry) -> None:
+        """Have a finished file remembered, as upstream listed it."""
+        if self._finish is not None:
+            line = fact(fetched, listed)
+            with self._lock:
+                self._finish(line)
+
+    def make(self, item: Placed) -> Fetched | None:
+        """Have a file made, hashing it as it comes; None if there is no such file."""
         assert item.entry.maker is not None
-        algorithms = with_published(self._algorithms, item.entry)
-        digests, size = Digests(algorithms), 0
-        number = next(self._number)
+        digests, size = Digests(with_published(self._algorithms, item.entry)), 0
         with TemporaryDirectory(prefix="make-", dir=self._parts) as scratch:
-            blocks = item.entry.maker(Path(scratch), self._stopped)
-            with open(
-                os.devnull if self._parts is None else self._parts / f"{number}.part", "wb"
-            ) as part:
-                for block in blocks:
-                    part.write(block)
-                    digests.update(block)
-                    size += len(block)
-                    self._advanced(len(block))
-        fetched = Fetched(
-            item, size, digests.checksums(), "", now(), downloaded=self._parts is not None
-        )
-        compare(item.entry, fetched.checksums, "its maker")
-        if self._parts is not None:
-            os.replace(self._parts / f"{number}.part", f"{self._bag}/{item.bagpath}")
+            made = os.devnull if self._parts is None else f"{scratch}/made.part"
+            # What gives the bytes ends what it has begun, also where they cannot be written.
+            with closing(item.entry.maker(Path(scratch), self._stopped)) as blocks:
+                with open(made, "wb") as part:
+                    for block in blocks:
+                        part.write(block)
+                        digests.update(block)
+                        size += len(block)
+                        self._advanced(len(block))
+            if item.entry.if_any and not size:
+                return None
+            kept = self._parts is not None
+            fetched = Fetched(item, size, digests.checksums(), "", now(), downloaded=kept)
+            compare(item.entry, fetched.checksums, "its maker")
+            if kept:
+                os.replace(made, f"{self._bag}/{item.bagpath}")
+                self._note(fetched, item.entry)
         self._events.file_done(item.bagpath)
         log.debug(f"made {item.bagpath} ({size} bytes)")
         return fetched

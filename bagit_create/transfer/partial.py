@@ -48,7 +48,7 @@ class Partial:
 
     @property
     def _name(self) -> str:
-        return hashlib.sha256(self._bagpath.encode()).hexdigest()[:32] + ".json"
+        return note_name(self._bagpath)
 
     def note(self, validator: str | None, told: str | None) -> None:
         """Say which version is being written.
@@ -126,6 +126,11 @@ class Partial:
         self.done()
         with suppress(FileNotFoundError):
             os.unlink(self.path)
+
+
+def note_name(bagpath: str) -> str:
+    """The name of the note about a file."""
+    return hashlib.sha256(bagpath.encode()).hexdigest()[:32] + ".json"
 
 
 def listing(entry: FileEntry) -> str:

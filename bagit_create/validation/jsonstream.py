@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 PIECE = 1 << 20
 """Bytes read at a time, and twice as many whenever a value does not end within them."""
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=[^\]} \t\n\r])")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -28,6 +29,8 @@ class Stream:
         self._ended = False
         self._lines = 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self.made: dict[str, Any] = {}
+        """What of the object is read so far."""
         self._decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=_refuse)
 
     def object(self, array: str, item: Callable[[Any], None]) -> tuple[Any, list[str]]:
@@ -39,7 +42,7 @@ class Stream:
         :raises ValueError: if it is no JSON.
         :raises RecursionError: if it is nested too deeply.
         """
-        made: dict[str, Any] = {}
+        made = self.made
         keys: list[str] = []
         if self._peek() != "{":
             value = self._value()
@@ -49,6 +52,7 @@ class Stream:
         while self._peek() != "}":
             if keys:
                 self._expect(",")
+            self._peek()
             key = self._value()
             if not isinstance(key, str):
                 raise ValueError(f"a key is no text: {str(key)[:40]}")
@@ -58,6 +62,7 @@ class Stream:
                 self._items(item)
                 made[key] = []
             else:
+                self._peek()
                 made[key] = self._value()
         self._skip()
         self._end()
@@ -89,12 +94,16 @@ class Stream:
             if not first:
                 self._expect(",")
             first = False
+            self._peek()
             item(self._value())
+            # As long as the next value begins in the same piece, there is no need to look twice.
+            while (comma := _COMMA.match(self._text, self._at)) is not None:
+                self._at = comma.end()
+                item(self._value())
         self._skip()
 
     def _value(self) -> Any:
         """The next value; more is read until it is whole, and something comes behind it."""
-        self._peek()
         size = PIECE
         while True:
             try:

@@ -152,7 +152,7 @@ def portability(payload: Iterable[str], told: Declaration, found: Findings, *, s
     for path in payload:
         if len(path) > WINDOWS_CHARACTERS:
             _long(path, found)
-        if _ODD.search(path, 4):
+        if is_odd(path):
             _judge(path, found, "C57" if sip else "N11")
         if not told.strict and "%0" in path and decoded(path) != path:
             found.warning("M31", path, "some tools read the escape in the name as a line break")
@@ -162,6 +162,11 @@ def portability(payload: Iterable[str], told: Declaration, found: Findings, *, s
             except UnicodeEncodeError:
                 text = f"the name cannot be written in {told.encoding.upper()}"
                 found.error("N05", path, text)
+
+
+def is_odd(path: str) -> bool:
+    """Whether a payload path has anything in it that needs a closer look."""
+    return _ODD.search(path, 4) is not None
 
 
 def _long(path: str, found: Findings) -> None:

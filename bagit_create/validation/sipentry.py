@@ -49,16 +49,19 @@ def check_entry(
         text = f'"{path}" already used by entry {other}'
         found.error("C17", (SIP_JSON, f"{pointer}/bagpath"), text)
     seen.put(sys.intern(path), number)
-    _check_presence(path, downloaded, entry, bag, found)
-    _check_size(pointer, entry, path, bag, found)
+    here = bag.there.payload.get(path)
+    _check_presence(path, downloaded, here is not None, entry, bag, found)
+    _check_size(pointer, entry, path, here, found)
     _check_sums(pointer, entry, path, bag, extra, found)
-    _check_published(entry, path, bag, extra, found)
+    if here is not None:
+        _check_published(entry, path, extra, found)
     _check_origin(pointer, entry, bag, path, found)
 
 
-def _check_presence(path: str, downloaded: bool, entry: Any, bag: Bag, found: Findings) -> None:
-    here = path in bag.there.payload
-    reason = at(entry, "origin", "missing")
+def _check_presence(
+    path: str, downloaded: bool, here: bool, entry: Any, bag: Bag, found: Findings
+) -> None:
+    reason = None if here else at(entry, "origin", "missing")
     if downloaded and not here:
         found.error("C18", path, "sip.json says downloaded, the file is missing")
     elif not downloaded and here:
@@ -78,12 +81,13 @@ def _check_presence(path: str, downloaded: bool, entry: Any, bag: Bag, found: Fi
         found.warning("C47", where, f"{path} is already in the bag")
 
 
-def _check_size(pointer: str, entry: Any, path: str, bag: Bag, found: Findings) -> None:
+def _check_size(pointer: str, entry: Any, path: str, here: int | None, found: Findings) -> None:
     size = entry.get("size")
     if size is None:
         return
+    if type(size) is int and size == here:
+        return
     where = (SIP_JSON, f"{pointer}/size")
-    here = bag.there.payload.get(path)
     if type(size) is not int:
         found.warning("C26", where, f"expected an integer, found {kind(size)}")
     elif size < 0:
@@ -99,8 +103,11 @@ def _check_sums(
 ) -> None:
     sums = entry.get("checksum", [])
     for number, text in enumerate(sums if isinstance(sums, list) else [sums]):
-        where = (SIP_JSON, f"{pointer}/checksum/{number}")
         algorithm, _, value = text.partition(":") if isinstance(text, str) else ("", "", "")
+        listed = bag.digest(algorithm, path)
+        if listed is not None and listed == value and path != SIP_JSON:
+            continue
+        where = (SIP_JSON, f"{pointer}/checksum/{number}")
         length = HEX_LENGTH.get(algorithm)
         if not algorithm or not re.fullmatch(r"[0-9a-fA-F]+", value):
             shown = text[:60] if isinstance(text, str) else kind(text)
@@ -114,7 +121,6 @@ def _check_sums(
         if path == SIP_JSON:
             found.warning("C54", where, "sip.json carries a checksum of itself")
             continue
-        listed = bag.digest(algorithm, path)
         if listed is not None and listed != value:
             told = f"{algorithm} in sip.json {value}, in the manifest {listed}"
             found.error("C24", path, told, expected=listed, found=value)
@@ -122,12 +128,13 @@ def _check_sums(
             extra.setdefault(path, []).append(("C25", algorithm, value, path))
 
 
-def _check_published(entry: Any, path: str, bag: Bag, extra: Expected, found: Findings) -> None:
+def _check_published(entry: Any, path: str, extra: Expected, found: Findings) -> None:
     """What the source published of a file must be true of the file that is here."""
-    if path not in bag.there.payload:
+    published = _texts(at(entry, "origin", "checksum"))
+    if not published:
         return
     own = {text.partition(":")[0]: text for text in _texts(entry.get("checksum"))}
-    for text in _texts(at(entry, "origin", "checksum")):
+    for text in published:
         algorithm, _, value = text.partition(":")
         length = HEX_LENGTH.get(algorithm)
         if length is None or len(value) != length:

@@ -11,7 +11,7 @@ from .container import Container
 from .declaration import Declaration
 from .findings import Findings
 from .manifest import Manifest
-from .names import changed
+from .names import changed, is_odd
 from .structure import Structure
 
 _PAGE = re.compile(rb"\s*(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html[\s>])", re.I | re.S)
@@ -23,6 +23,7 @@ _BINARY_JSON = re.compile(
     r"\.(?:pdf|zip|gz|tar|tgz|jpe?g|png|gif|tiff?|mp[34]|mov|avi|docx?|xlsx?|pptx?|root|h5|hdf5)$",
     re.I,
 )
+_WITH_PASSWORDS = ("/.git/config", "/.git-credentials", "/.netrc", "/_netrc")
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _COOKIES = re.compile(rb"# (?:Netscape )?HTTP Cookie File")
 _SMALL = 64 * 1024
@@ -69,7 +70,7 @@ def bag(
         found.error("C50", path, text)
     _same_after_change(there, found)
     for path in there.payload:
-        if re.search(r"(?:^|/)(?:\.git/config|\.git-credentials|\.netrc|_netrc)$", path):
+        if path.endswith(_WITH_PASSWORDS):
             _look_for_password(container, path, found)
 
 
@@ -77,8 +78,7 @@ def _same_after_change(there: Structure, found: Findings) -> None:
     """Names that become one when Archivematica changes them; case is spoken of elsewhere."""
     seen: dict[str, str] = {}
     for path in there.payload:
-        plain = changed(path)
-        if plain != path:
+        if is_odd(path) and (plain := changed(path)) != path:
             other = seen.setdefault(plain, path)
             if other == path and plain in there.payload:
                 other = plain

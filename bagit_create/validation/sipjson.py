@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,25 @@ class Facts:
     metadata: tuple[str, ...] = ()
 
 
+class _EnoughError(Exception):
+    """What was looked for is found."""
+
+
 def is_light(container: Container) -> bool:
     """Whether a bag says itself that it is a light SIP; asked before anything is judged."""
     try:
         with container.open(SIP_JSON) as file:
-            document, _ = Stream(file, dict).object("contentFiles", lambda _: None)
+            stream = Stream(file, dict)
+
+            def enough(_: Any) -> None:
+                if "audit" in stream.made:  # it usually stands first
+                    raise _EnoughError
+
+            with suppress(_EnoughError):
+                stream.object("contentFiles", enough)
     except (OSError, ValueError, RecursionError):
         return False
-    audit = at(document, "audit")
+    audit = stream.made.get("audit")
     return (
         bool(audit)
         and isinstance(audit, list)

@@ -45,10 +45,14 @@ class Column:
 
     def get(self, path: str) -> int | None:
         """The number of a path, None if it has none."""
-        row = self.table.rows.get(path, ABSENT)
-        if row < 0 or row >= len(self._values) or self._values[row] == ABSENT:
+        row = self.table.rows.get(path)
+        if row is None:
             return None
-        return self._values[row]
+        try:
+            value = self._values[row]
+        except IndexError:  # the table has grown since
+            return None
+        return None if value == ABSENT else value
 
     def drop(self, path: str) -> None:
         """Forget the number of a path that has one."""
@@ -61,7 +65,8 @@ class Column:
         return self._values
 
     def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and self.get(path) is not None
+        row = self.table.rows.get(path)  # type: ignore[call-overload]
+        return row is not None and row < len(self._values) and self._values[row] != ABSENT
 
     def __getitem__(self, path: str) -> int:
         value = self.get(path)

@@ -6,6 +6,7 @@ is forgiving where two programs would unpack different things. Here that is a fa
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -16,6 +17,11 @@ from .listing import ArchiveFault
 BLOCK = 512
 MOST_EXTENDED = 1 << 20
 """Bytes of an extended header: it is read into memory."""
+MOST_RECORDS = 1000
+"""Lines in an extended header: as a rule there are three."""
+MOST_IN_A_ROW = 10
+"""Extended headers before one member."""
+_SPARSE = (b"GNU.sparse", b"SCHILY.realsize")
 _ZERO = bytes(BLOCK)
 _KINDS = {
     b"\0": Kind.FILE,
@@ -28,8 +34,13 @@ _KINDS = {
     b"5": Kind.FOLDER,
     b"6": Kind.FIFO,
 }
+_OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
+_OTHER_NUMBERS = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
+"""Mode, owner, group, time, device: of no meaning here, but one that is no number makes some
+programs take the header for the archive's end."""
 _FITS = 8**11
 """Sizes below it stand in the header itself."""
+NAMED = "named in a way on which programs differ"
 At = Callable[[int, int], bytes]
 """Reads so many bytes from an offset, fewer only at the end; offsets ascend."""
 
@@ -64,6 +75,7 @@ class Headers:
         at = self._at
         extended: dict[bytes, bytes] = {}
         fault = ""
+        in_a_row = 0
         while True:
             block = at(self.end, BLOCK)
             if len(block) < BLOCK or block == _ZERO:
@@ -76,12 +88,20 @@ class Headers:
             flag = block[156:157]
             size = _number(block[124:136])
             if flag in b"xXgLK":
+                in_a_row += 1
+                if in_a_row > MOST_IN_A_ROW:
+                    raise ArchiveFault("extended headers without end")
                 self.end = begin + _padded(size)
                 content = self._content(begin, size)
                 if flag == b"g":
-                    _judge_global(content)
+                    _judge_global(content[:size])
                     continue
-                found = _records(content) if flag in b"xX" else {_LONG[flag]: _cut(content)}
+                if flag in b"xX":
+                    found = _records(content[:size])
+                else:
+                    found = {_LONG[flag]: _cut(content[:size])}
+                    if found[_LONG[flag]] != _cut(content):  # some read on up to a NUL
+                        fault = NAMED
                 if extended.keys() & found.keys():
                     fault = "described twice, so that programs differ on what it is"
                 extended.update(found)
@@ -91,12 +111,13 @@ class Headers:
             header = _member(block, begin, size, extended, fault)
             self.end = begin + _padded(header.size)
             yield header
-            extended, fault = {}, ""
+            extended, fault, in_a_row = {}, "", 0
 
     def _content(self, begin: int, size: int) -> bytes:
+        """An extended header with all of its last block."""
         if size > MOST_EXTENDED:
             raise ArchiveFault(f"an extended header of {size} bytes")
-        content = self._at(begin, size)
+        content = self._at(begin, _padded(size))
         if len(content) < size:
             raise ArchiveFault("cut short in the middle of a header")
         return content
@@ -141,8 +162,12 @@ def _member(
     flag = block[156:157]
     kind = _KINDS.get(flag)
     name = _cut(block[:100])
-    if block[257:265] == b"ustar\x0000" and block[345]:
+    if block[345]:
         name = _cut(block[345:500]) + b"/" + name
+        if block[257:263] != b"ustar\0":  # in GNU's own form other things may stand there
+            fault = NAMED
+    if not all(map(_is_number, (block[begin:end] for begin, end in _OTHER_NUMBERS))):
+        fault = "a number in its header that cannot be"
     target = _cut(block[157:257])
     if extended:
         name = extended.get(b"path", name)
@@ -152,18 +177,18 @@ def _member(
             if told != size and told < _FITS:
                 fault = f"its size is told twice, as {size} and {told} bytes"
             size = told
-        if any(key.startswith((b"GNU.sparse", b"SCHILY.realsize")) for key in extended):
+        if any(key.startswith(_SPARSE) for key in extended):
             fault = "a sparse file, stored in a form that few programs read"
     if flag == b"S":
         fault = "a sparse file, stored in a form that few programs read"
     elif kind is None:
         fault = f"of the type {ascii(flag)[1:]}, which is not known"
     if kind is Kind.FILE or kind is None:
-        if name.endswith(b"/"):  # as before POSIX; a newer flag is taken so by GNU tar alone
-            kind = Kind.FOLDER
-            if size:
-                fault = "named as a folder, with content"
-                kind = Kind.FILE
+        if name.endswith(b"/"):
+            if flag == b"\0" and not size:  # before POSIX, folders were marked so
+                kind = Kind.FOLDER
+            else:
+                fault = "named as a folder and marked as a file, on which programs differ"
         return Header(name, kind or Kind.FILE, size, begin, fault=fault)
     if kind is Kind.FOLDER and size:
         fault = "a folder with a size, on which programs differ"
@@ -181,22 +206,17 @@ def _verify(block: bytes) -> None:
 
 def _number(field: bytes) -> int:
     """An octal number, or GNU's form for large ones."""
-    if field[0] & 0x80:
-        value = int.from_bytes(field, "big") - (0x80 << 8 * (len(field) - 1))
-        if field[0] & 0x40 or value >= 1 << 62:
-            raise ArchiveFault("a number in a header that cannot be")
-        return value
-    digits = field.strip(b" \0")
-    try:
-        return int(digits, 8) if digits.isdigit() else _nothing(digits)
-    except ValueError:
-        raise ArchiveFault("a number in a header that cannot be") from None
+    if field[0] == 0x80:
+        value = int.from_bytes(field[1:], "big")
+        if value < 1 << 62:
+            return value
+    elif match := _OCTAL.fullmatch(field):
+        return int(match[1] or b"0", 8)
+    raise ArchiveFault("a number in a header that cannot be")
 
 
-def _nothing(digits: bytes) -> int:
-    if digits:
-        raise ValueError
-    return 0
+def _is_number(field: bytes) -> bool:
+    return field[0] in (0x80, 0xFF) or _OCTAL.fullmatch(field) is not None
 
 
 def _decimal(text: bytes) -> int:
@@ -208,7 +228,7 @@ def _decimal(text: bytes) -> int:
 def _records(content: bytes) -> dict[bytes, bytes]:
     """What an extended header says of name and size: ``LENGTH KEY=VALUE`` lines (pax)."""
     found: dict[bytes, bytes] = {}
-    begin = 0
+    begin = count = 0
     while begin < len(content):
         space = content.find(b" ", begin, begin + 20)
         digits = content[begin:space]
@@ -216,12 +236,16 @@ def _records(content: bytes) -> dict[bytes, bytes]:
             raise ArchiveFault("an extended header that cannot be read")
         end = begin + int(digits)
         key, equals, value = content[space + 1 : end - 1].partition(b"=")
-        if end > len(content) or end <= space or content[end - 1 : end] != b"\n" or not equals:
+        whole = space < end <= len(content) and content[end - 1 : end] == b"\n"
+        count += 1
+        if not whole or not equals or b"\0" in key or count > MOST_RECORDS:
             raise ArchiveFault("an extended header that cannot be read")
-        if key in (b"path", b"linkpath", b"size") or key.startswith((b"GNU.sparse", b"SCHILY.r")):
+        if key in (b"path", b"linkpath", b"size") or key.startswith(_SPARSE):
             found[key] = value
         begin = end
-    return {key: value for key, value in found.items() if value}
+    if not all(found.values()):  # "as if it were not there", and some take it for the name
+        raise ArchiveFault("an extended header that cannot be read")
+    return found
 
 
 def _judge_global(content: bytes) -> None:

@@ -14,9 +14,12 @@ from .archivebag import ArchiveBag, Block
 from .container import Kind
 from .findings import Findings
 from .listing import BOMB_BYTES, BOMB_RATIO, ArchiveFault, TooMuch
-from .zipdirectory import ENCRYPTED, LATER, UTF8, End, Entry, entries, local
+from .zipdirectory import ENCRYPTED, LATER, PATCH, UTF8, End, Entry, entries, local
 
 _STORED, _DEFLATED = 0, 8
+_TELLING = ENCRYPTED | UTF8
+_NEWEST = 63
+"""The version of the format (6.3) that this reads."""
 _INPUT = 64 * 1024
 _LOCAL_BYTES = 30
 _LONGEST_TARGET = 4096
@@ -174,7 +177,7 @@ class ZipBag(ArchiveBag):
         if (
             zlib.crc32(head.name) != self._names[row]
             or head.method != self._methods[row]
-            or (head.flags ^ self._flags[row]) & (ENCRYPTED | LATER | UTF8)
+            or (head.flags ^ self._flags[row]) & (ENCRYPTED if head.name.isascii() else _TELLING)
             or not (told == expected or later and told[1:] in ((0, 0), expected[1:]))
         ):
             raise ArchiveFault("is described in two ways, on which programs differ")
@@ -214,6 +217,8 @@ class ZipBag(ArchiveBag):
 def _fault(entry: Entry) -> str:
     if entry.flags & ENCRYPTED:
         return "encrypted"
+    if entry.flags & PATCH or entry.version > _NEWEST:
+        return "of a form that is not known"
     if entry.method not in (_STORED, _DEFLATED):
         return f"compressed by method {entry.method}; only 0 (stored) and 8 (deflated) are read"
     if entry.method == _STORED and entry.packed != entry.size:

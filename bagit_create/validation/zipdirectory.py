@@ -16,7 +16,7 @@ from .listing import ArchiveFault
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
-_ENTRY = struct.Struct("<4s4B4H3L5H2L")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LONGEST_COMMENT = 0xFFFF
 _CHUNK = 1 << 20
@@ -24,6 +24,8 @@ _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 UTF8 = 0x800
 """The flag that says that a name is UTF-8."""
 ENCRYPTED = 0x1 | 0x40 | 0x2000
+PATCH = 0x20
+"""The flag that says that the data change another file."""
 LATER = 0x8
 """The flag that says that sizes stand behind the data, not before."""
 
@@ -40,10 +42,13 @@ class End(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What the directory says of a member. ``mode`` is that of Unix, 0 if it has none."""
+    """What the directory says of a member. ``version`` is what is needed to read it, times ten;
+    ``mode`` is that of Unix, 0 if it has none.
+    """
 
     name: bytes
     unicode_name: str
+    version: int
     flags: int
     method: int
     crc: int
@@ -135,7 +140,7 @@ def entries(descriptor: int, end: End) -> Iterator[Entry]:
 def _entry(data: bytes, place: int, shift: int) -> tuple[Entry, int]:
     if len(data) - place < _ENTRY.size or data[place : place + 4] != b"PK\1\2":
         raise ArchiveFault("its directory is damaged")
-    _, _, _, _, _, flags, method, _, _, crc, packed, size, *more = _ENTRY.unpack_from(data, place)
+    _, _, version, flags, method, _, _, crc, packed, size, *more = _ENTRY.unpack_from(data, place)
     name_length, extra_length, comment_length, _, _, attributes, offset = more
     begin = place + _ENTRY.size
     name = data[begin : begin + name_length]
@@ -159,7 +164,16 @@ def _entry(data: bytes, place: int, shift: int) -> tuple[Entry, int]:
     if max(size, packed, offset) >= 1 << 62:
         raise ArchiveFault("a size in its directory that cannot be")
     made = Entry(
-        name, unicode_name, flags, method, crc, packed, size, offset + shift, attributes >> 16
+        name,
+        unicode_name,
+        version,
+        flags,
+        method,
+        crc,
+        packed,
+        size,
+        offset + shift,
+        attributes >> 16,
     )
     return made, begin + extra_length + comment_length
 
