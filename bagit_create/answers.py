@@ -161,11 +161,11 @@ def check_redirect(
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or a date."""
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if re.fullmatch("[0-9]+", text):
         return float(min(int(text[:12]), 10**9))
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 

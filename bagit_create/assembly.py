@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,19 @@ class Assembly:
         self._log = own
         self._staging = staging
         self._client = client
+        self._ready: Result | None = None
+
+    @property
+    def made(self) -> Result | None:
+        """What was made, once it stands under its final name, whatever came after."""
+        ready = self._ready
+        if ready is None or not os.path.lexists(ready.path):
+            return None
+        if ready.archive is None and os.path.lexists(self._staging.bag):
+            return None  # which becomes the package by one rename
+        if ready.archive is not None and not os.path.getsize(ready.archive):
+            return None  # some file systems want an empty file first
+        return ready
 
     def run(
         self,
@@ -58,8 +72,6 @@ class Assembly:
         finished = {} if self._client is None or options.light else staging.finished()
         staging.keep_only(set(finished))
         fetched, absent, missing = self._obtain(placed, finished)
-        if record.recheck is not None:
-            record.recheck()
         steps = [self._read_back(fetched)]
         if renamed:
             pairs = [{"from": old, "to": new} for old, new in renamed]
@@ -111,11 +123,11 @@ class Assembly:
         faults = [str(one) for one in report.findings if one.level == "error"]
         if faults or report.verdict != ("incomplete" if built.promised else "valid"):
             raise InvalidSip("The package that was written does not validate.", findings=faults)
-        archive = self._pack(name, report) if options.archive else None
-        return Result(
-            path=archive or staging.publish(name),
+        path = staging.target / f"{name}{ARCHIVES[options.archive] if options.archive else ''}"
+        result = Result(
+            path=path,
             name=name,
-            archive=archive,
+            archive=path if options.archive else None,
             timestamp=timestamp,
             source=record.source,
             recid=record.recid,
@@ -131,23 +143,36 @@ class Assembly:
             algorithms=built.algorithms,
         )
 
-    def _pack(self, name: str, report: Report) -> Path:
-        """Make an archive of the finished package, and verify it; the folder never appears."""
-        form = self._options.archive or ""
+        def name_it_now() -> None:
+            """The last moment in which the source may prove to be another than was packaged."""
+            if record.recheck is not None:
+                record.recheck()
+            self._ready = result
+
+        if options.archive:
+            self._pack(path, options.archive, report, name_it_now)
+        else:
+            name_it_now()
+            staging.publish(name)
+        return result
+
+    def _pack(self, path: Path, form: str, report: Report, before: Callable[[], None]) -> None:
+        """Make an archive of the finished package, and verify it; the folder never appears.
+
+        :param before: called before it gets its name.
+        """
         staging, events = self._staging, self._events
+
+        def verify(made: Path) -> None:
+            validation.verify_archive(made, report, events=events)
+            before()
+
         events.phase("write")
         events.started(0, report.bytes)
         scratch = staging.parts / "archive"  # a folder there is removed if this run is killed
         scratch.mkdir()
         try:
-            return pack(
-                staging.bag,
-                staging.target / f"{name}{ARCHIVES[form]}",
-                form,
-                on_bytes=events.advanced,
-                verify=lambda path: validation.verify_archive(path, report, events=events),
-                place=scratch,
-            ).path
+            pack(staging.bag, path, form, on_bytes=events.advanced, verify=verify, place=scratch)
         except SipError as err:
             # No room, perhaps: then what was fetched is worth keeping.
             err.resumable = not isinstance(err, InvalidSip)

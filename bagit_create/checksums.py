@@ -148,17 +148,18 @@ class Digests:
     """Several digests over the same bytes, fed block by block."""
 
     def __init__(self, algorithms: Iterable[str]) -> None:
-        self._hashers = {name: hasher(name) for name in dict.fromkeys(algorithms)}
-        self._updates = [one.update for one in self._hashers.values()]
+        self._hashers: dict[str, Hasher] = {}  # filled by a loop: of small files there are many
+        for name in algorithms:
+            self._hashers[name] = hasher(name)
 
     def update(self, block: bytes | memoryview) -> None:
         """Feed the next block to every digest."""
-        for update in self._updates:
-            update(block)
+        for one in self._hashers.values():
+            one.update(block)
 
     def checksums(self) -> tuple[Checksum, ...]:
         """The digests so far, in the order the algorithms were named."""
-        return tuple(Checksum(name, one.hexdigest()) for name, one in self._hashers.items())
+        return tuple([Checksum(name, one.hexdigest()) for name, one in self._hashers.items()])
 
 
 class ParallelDigests(Digests):
@@ -173,9 +174,9 @@ class ParallelDigests(Digests):
         super().__init__(algorithms)
         self._queues: list[Queue[bytes | None]] = []
         self._threads: list[Thread] = []
-        for update in self._updates:
+        for one in self._hashers.values():
             queue: Queue[bytes | None] = Queue(self.WAITING_BLOCKS)
-            thread = Thread(target=_feed, args=(queue, update), daemon=True)
+            thread = Thread(target=_feed, args=(queue, one.update), daemon=True)
             thread.start()
             self._queues.append(queue)
             self._threads.append(thread)

@@ -227,7 +227,8 @@ def _merged(user: Path | None, mtime_ns: int) -> Config:
     )
 
 
-def _is_web_address(text: str) -> bool:
+def is_web_address(text: str) -> bool:
+    """Whether this is an http or https address that can be taken apart."""
     try:
         port = urlsplit(text).port
     except ValueError:  # "http://[x", "http://x:99999"
@@ -274,7 +275,7 @@ def _instance(
     if (values["pipeline"] == "local") != (name == "local"):
         raise ConfigError("The kind 'local' is that of the source 'local' alone.", where=where)
     values["base_url"] = values.get("base_url", "").rstrip("/")
-    if values["pipeline"] != "local" and not _is_web_address(values["base_url"]):
+    if values["pipeline"] != "local" and not is_web_address(values["base_url"]):
         raise ConfigError("'base_url' is not an http or https address.", where=where)
     for pattern in (*values.get("paths", ()), *values.get("dois", ())):
         try:

@@ -84,12 +84,12 @@ def read_file(name: str) -> Secret:
         if sys.stdin is None:
             raise ConfigError("Standard input is closed, so no token can be read from it.")
         return _checked(sys.stdin.readline().strip(), "standard input")
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     try:
         _owner_only(path)
         with path.open(encoding="utf-8") as file:
             return _checked(file.readline().strip(), str(path))
-    except (OSError, UnicodeDecodeError) as err:
+    except (OSError, ValueError) as err:  # ValueError: it is no text, or a NUL is in its name
         raise ConfigError(f"The token file cannot be read: {err}") from err
 
 

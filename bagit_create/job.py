@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,11 +16,11 @@ from .checksums import known
 from .client import Client
 from .config import Instance
 from .credentials import Secret
-from .errors import BicError, InputError, Interrupted, SipError, UpstreamError
+from .errors import BicError, InputError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
-from .model import Events, FileEntry, Placed, Record, Result, Silent
+from .model import Events, FileEntry, Record, Result, Silent
 from .options import RECID, JobOptions
-from .sip.disk import FULL, cannot_write, check_space, check_target, full
+from .sip.disk import FULL, cannot_write, check_space, check_target, full, sync_folder
 from .sip.staging import Staging
 from .urls import clean
 from .wire import Wire
@@ -41,6 +44,8 @@ class Job:
         self._events = events or Silent()
         self._log = own
         self._next = ""
+        self.made: Result | None = None
+        """What was made, once it stands under its final name."""
         for value in (options.token, options.invcookie):
             self._log.hide(value.value if value else "")
         if options.proxy:
@@ -63,6 +68,8 @@ class Job:
             self._remark_on(record)
             return self._package(record, client)
         except KeyboardInterrupt as err:
+            if self.made is not None:
+                return self.made
             raise Interrupted("Interrupted.", hint=self._next) from err
         finally:
             if client is not None:
@@ -154,46 +161,42 @@ class Job:
         placeholders = tuple(one.bagpath for one in every[len(record.files) :])
         for old, new in renamed:
             log.info(f"{old!r} is {new!r} in the package")
-        if not options.light:
-            self._need_room(placed)
+        size = sum(item.entry.size or 0 for item in placed)
         identity = [options.light, sorted(options.algorithms), options.bagit_version]
         staging = Staging(options.target, options.workdir, record.source, record.recid, identity)
+        assembly = Assembly(options, self._events, self._log, staging, client)
         try:
+            if not options.light:
+                # With an archive, the folder goes only once that is verified.
+                needed = 2 * size if options.archive else size
+                check_space(staging.target, needed, len(placed), staging.here())
             self._log.write_to(staging.log_file)
-            assembly = Assembly(options, self._events, self._log, staging, client)
-            result = assembly.run(record, placed, placeholders, renamed)
-            staging.discard(made=True)
-            return result
+            self.made = assembly.run(record, placed, placeholders, renamed)
         except (BicError, KeyboardInterrupt) as err:
-            self._leave(staging, err)
-            raise
+            self.made = assembly.made if isinstance(err, KeyboardInterrupt) else None
+            if self.made is None:
+                # What is gone does not validate either, and that is not the reason.
+                lost = _lost(staging) if isinstance(err, InvalidSip) else None
+                self._leave(staging, err)
+                raise lost or err
+            with suppress(OSError):
+                sync_folder(staging.target)  # it may have come before that
         except OSError as err:
             if err.errno in FULL:
-                needed = sum(item.entry.size or 0 for item in placed)
-                error = full(err, staging.root.parent, staging.left_to_write(needed))
+                error = full(err, staging.target, staging.left_to_write(size))
                 self._leave(staging, error)
                 raise error from err
-            lost = staging.lost
+            lost = _lost(staging)
             staging.discard()
-            if lost:
-                raise SipError(
-                    "Another run took this one for dead and its files over.",
-                    where=str(staging.root),
-                    hint="was this machine asleep? Wait for the other run, or repeat the command",
-                ) from err
-            raise cannot_write(err, options.target) from err
+            raise lost or cannot_write(err, options.target) from err
         except BaseException:
             staging.discard()
             raise
-
-    def _need_room(self, placed: tuple[Placed, ...]) -> None:
-        place = self._options.target.absolute()
-        while not place.exists():
-            place = place.parent
-        needed = sum(item.entry.size or 0 for item in placed)
-        if self._options.archive:
-            needed *= 2  # the folder goes only once the archive is verified
-        check_space(place, needed, len(placed))
+        try:
+            staging.discard(made=True)
+        except KeyboardInterrupt:  # too late: the package is made, and this takes a moment
+            staging.discard(made=True)
+        return self.made
 
     def _leave(self, staging: Staging, err: BaseException) -> None:
         """Keep what the next run can use, or remove everything."""
@@ -206,6 +209,20 @@ class Job:
         self._next = "run the same command again; what is finished is not fetched again"
         if isinstance(err, BicError) and not err.hint:
             err.hint = self._next
+
+
+def _lost(staging: Staging) -> SipError | None:
+    """Why the staging folder is not there any more, if it is not."""
+    if not staging.lost:
+        return None
+    if not os.path.isdir(staging.target):
+        gone = FileNotFoundError(errno.ENOENT, "the target is not there any more")
+        return cannot_write(gone, staging.target)
+    return SipError(
+        "Another run took this one for dead and its files over.",
+        where=str(staging.root),
+        hint="was this machine asleep? Wait for the other run, or repeat the command",
+    )
 
 
 def _judge(record: Record) -> None:

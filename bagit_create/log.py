@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +51,7 @@ class JobLog:
         self._secrets: set[str] = set()
         self._lines: list[str] | None = []
         self._file: TextIO | None = None
+        self._fault: OSError | None = None
         self.warnings: list[str] = []
 
     def hide(self, secret: str) -> None:
@@ -85,11 +86,17 @@ class JobLog:
             self._lines = None
 
     def close(self) -> None:
-        """End the file: nothing that comes later is written to it."""
+        """End the file: nothing that comes later is written to it.
+
+        :raises OSError: if not all of it could be written, now or before.
+        """
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-            self._file, self._lines = None, None
+            file, self._file, self._lines = self._file, None, None
+            fault, self._fault = self._fault, None
+            if file is not None:
+                file.close()
+        if fault is not None:
+            raise fault
 
     def keeps(self, number: int) -> bool:
         """Whether messages of this level go anywhere."""
@@ -109,7 +116,10 @@ class JobLog:
         line = f"{moment} {logging.getLevelName(number):<7} {text}\n"
         with self._lock:
             if self._file is not None:
-                self._file.write(line)
+                try:
+                    self._file.write(line)
+                except OSError as err:  # who speaks has other cares; who closes the file is told
+                    self._fault = self._fault or err
             elif self._lines is not None:
                 self._lines.append(line)
 
@@ -121,14 +131,16 @@ _job: ContextVar[JobLog | None] = ContextVar("bic_job", default=None)
 def job(loglevel: int | None = None) -> Iterator[JobLog]:
     """Open the log of a job; messages of this context (and its copies) go there.
 
-    The package's log keeps at least what is ``info``, whatever the console shows.
+    The package's log keeps at least what is ``info``, whatever the console shows. A package is made
+    with a log that was closed before; that of any other run may break off.
     """
     one = JobLog(min(level(loglevel), logging.INFO))
     mark = _job.set(one)
     try:
         yield one
     finally:
-        one.close()
+        with suppress(OSError):
+            one.close()
         _job.reset(mark)
 
 

@@ -22,13 +22,19 @@ def run(
 
     :param events: told of the progress, from several threads.
     :param loglevel: how much goes into the package's log; at least what is ``info`` does.
+    :returns: what was made; Ctrl-C that comes when it is there already changes nothing.
     :raises BicError: of the class that says what went wrong (see :mod:`bagit_create.errors`).
         Nothing is left in the target then, but for a staging folder that the next run of the same
         command continues, where that is of use.
     """
     with log.job(loglevel) as own:
+        job = Job(options, events, own)
         try:
-            return Job(options, events, own).run()
+            return job.run()
+        except KeyboardInterrupt:
+            if job.made is None:
+                raise
+            return job.made
         except BicError as err:
             err.redact(own.redact)  # upstream's own words may repeat what it was sent
             raise
@@ -86,7 +92,11 @@ def process(
         written as JSON. ``errormsg`` begins with ``HTTP nnn`` where upstream answered so.
     """
     try:
-        if isinstance(loglevel, bool) or loglevel not in (None, 0, 1, 2, 3, 10, 20, 30, 40, 50):
+        if loglevel is not None and (
+            isinstance(loglevel, bool)
+            or not isinstance(loglevel, int)
+            or loglevel not in (0, 1, 2, 3, 10, 20, 30, 40, 50)
+        ):
             raise InputError("Not a valid log level.", hint="use 0 to 3, or logging.WARNING")
         _check_types(
             {

@@ -47,7 +47,8 @@ class FileEntry:
     of credentials; ``size`` is in bytes, None if upstream does not say. ``origin`` holds further
     facts for the entry's ``origin`` in sip.json. ``optional`` files are only mentioned by upstream
     (an image in a note), not listed: one that is gone is named and fails nothing. ``path`` is where
-    the file is on this machine; an address from upstream never names such a place. ``maker`` makes
+    the file is on this machine; an address from upstream never names such a place. ``mtime_ns`` is
+    when that one was last written to, in Unix nanoseconds, if it was looked at. ``maker`` makes
     the bytes where no address does; such a file cannot stand in a light bag. With ``if_any`` there
     is no such file if its maker, which alone can tell, gives no byte.
     """
@@ -61,6 +62,7 @@ class FileEntry:
     origin: Mapping[str, Any] = field(default_factory=_nothing)
     optional: bool = False
     path: bytes | None = None
+    mtime_ns: int | None = None
     maker: Maker | None = field(default=None, repr=False, compare=False)
     if_any: bool = False
 
@@ -113,7 +115,7 @@ class Record:
     ``metadata_url`` is where that came from. ``organization`` is who runs the source.
     ``empty_folders`` are ``/``-separated paths of folders without anything in them, which a bag
     keeps by a placeholder. ``notes`` are facts about the harvest for the audit trail.
-    ``recheck`` is called once the files are here; it raises if the source changed meanwhile.
+    ``recheck`` is called before the package gets its name; it raises if the source changed since.
     """
 
     source: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .checksums import DEFAULT_ALGORITHMS, MANIFEST_ALGORITHMS, normalise
-from .config import as_doi
+from .config import as_doi, is_web_address
 from .credentials import Secret
 from .errors import InputError
 
@@ -36,6 +37,8 @@ ONLY_FOR: Mapping[str, tuple[str, ...]] = {
     "invcookie": ("invenio-v1",),
     "cert": ("invenio-v1",),
 }
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, breaks of lines, and halves of characters: bytes that are no UTF-8."""
 _FIRST_SECOND = 100_000_000
 """Unix seconds of 1973: no embargo is that old, but 2030 and 20300101 are meant as dates."""
 WITH_PATHS = ("gitlab", "indico", "inveniordm", "videos")
@@ -141,7 +144,10 @@ class JobOptions:
     def _servers(self) -> Iterator[str]:
         if self.base_url and not self.source:
             yield "--base-url needs --source, which says what kind of server it is."
-        if self.base_url and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", self.base_url):
+        plain = r"https?://[^/\s@?#]+(/[^\s?#]*)?"
+        if self.base_url and not (
+            re.fullmatch(plain, self.base_url) and is_web_address(self.base_url)
+        ):
             yield "--base-url is an http or https address without credentials, query or fragment."
         if self.proxy and not re.match(rf"({'|'.join(PROXY_SCHEMES)})://[^/\s]+", self.proxy.value):
             yield f"--proxy is an address that begins with one of {', '.join(PROXY_SCHEMES)}."
@@ -176,17 +182,30 @@ class JobOptions:
         if self.retries < 0 or not 0 <= self.max_wait <= LONGEST_S:
             yield f"--retries and --max-wait are not negative, --max-wait up to {LONGEST_S}."
         for name in ("target", "workdir", "source_path", "source_base_path", "config", "cookies"):
-            if "\0" in str(getattr(self, name) or ""):
+            path = str(getattr(self, name) or "")
+            if "\0" in path:
                 yield f"{flag(name)} has a NUL in it, which no path has."
-        for text in (self.collection, self.comment, self.author):
-            if text and not text.isprintable() and "\n" not in text:
-                yield "--collection, --comment and --author take printable text."
-                break
+            elif not _has_bytes(path):
+                yield f"{flag(name)} has half a character in it, which no path has."
+        for name, text in (("author", self.author), ("collection", self.collection)):
+            if _NO_TEXT.search(text or ""):
+                yield f"{flag(name)} is one line of UTF-8 text without control characters."
+        if _NO_TEXT.search(re.sub("\r?\n|\t", "", self.comment or "")):
+            yield "--comment is UTF-8 text; of control characters it may have line breaks and tabs."
 
     @property
     def is_local(self) -> bool:
         """Whether the source is a folder on this machine."""
         return (self.source or "").lower() == "local"
+
+
+def _has_bytes(path: str) -> bool:
+    """Whether a path can be told to the system: each lone surrogate stands for a byte (PEP 383)."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _may_be_asked_for(recid: str, kind: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .log import readable
 from .model import Record
 from .options import JobOptions
 from .urls import without_secrets
@@ -20,7 +21,7 @@ def params(options: JobOptions, record: Record, timestamp: int) -> Mapping[str, 
         "recid": record.requested or record.recid,
         "url": without_secrets(options.url) if options.url else None,
         "source": record.source,
-        "target": options.target.name or None,
+        "target": readable(options.target.name) or None,
         "source_path": record.source_details.get("source_path"),
         "author": options.author,
         "source_base_path": record.source_details.get("source_base_path"),
@@ -39,7 +40,7 @@ def params(options: JobOptions, record: Record, timestamp: int) -> Mapping[str, 
         "collection": options.collection,
         "embargo": options.embargo,
         "comment": options.comment,
-        "workdir": options.workdir.name if options.workdir else None,
+        "workdir": readable(options.workdir.name) if options.workdir else None,
         "algorithms": list(options.algorithms),
         "bagit_version": options.bagit_version,
         "verify": options.verify,

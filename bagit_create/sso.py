@@ -7,9 +7,9 @@ against CERN a cookie file (``--cookies``) is the way that works today.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import AccessDenied, ConfigError, Unreachable
@@ -25,18 +25,18 @@ def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
     :raises ConfigError: if the package or one of the files is missing.
     :raises AccessDenied: if the certificate is refused.
     """
-    base = Path(cert).expanduser()
-    files = [base.with_name(base.name + ending) for ending in (".pem", ".key")]
+    base = os.path.expanduser(cert)
+    files = [f"{base}.pem", f"{base}.key"]
     for one in files:
-        if not one.is_file():
-            raise ConfigError("--cert names a file that is not there.", where=str(one))
+        if not os.path.isfile(one):  # False, too, for a name that no file can have
+            raise ConfigError("--cert names a file that is not there.", where=one[:500])
     call = _cert_sign_on()
     from http.cookiejar import CookieJar
 
     from requests import exceptions  # slow to load, and cern_sso has loaded it
 
     try:
-        cookies: CookieJar = call(address, str(files[0]), str(files[1]))
+        cookies: CookieJar = call(address, files[0], files[1])
     except (exceptions.HTTPError, exceptions.SSLError) as err:
         raise AccessDenied(
             "Sign-on with the certificate was refused: access denied.",

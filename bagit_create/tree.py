@@ -43,6 +43,7 @@ class Tree:
         self.unreadable: list[str] = []
         self.copied_links = 0
         self._times: dict[str, int] = {}
+        self._user = os.geteuid()
 
     def scan(self) -> None:
         """List everything below the root; no file is opened and no link entered.
@@ -68,17 +69,31 @@ class Tree:
             if not inner and folder and folder not in self.unreadable:
                 self.empty.append(self._placed(folder))
 
-    def changed(self) -> list[str]:
-        """The folders in which something appeared or vanished since they were listed."""
-        found = []
+    def changed(self) -> tuple[list[str], list[str]]:
+        """What is not as it was listed any more.
+
+        :returns: the files that were written to, or are gone; the folders in which something
+            appeared or vanished.
+        """
+        files = []
+        lstat = os.lstat
+        for one in self.files:
+            try:
+                facts = lstat(one.path)  # type: ignore[arg-type]  # each of these has a path
+                if facts.st_mtime_ns == one.mtime_ns and facts.st_size == one.size:
+                    continue
+            except OSError:
+                pass
+            files.append(one.origin["sourcePath"])
+        folders = []
         for folder, then in self._times.items():
             try:
-                same = os.stat(f"{self._root}/{folder}").st_mtime_ns == then
+                if os.stat(f"{self._root}/{folder}").st_mtime_ns == then:
+                    continue
             except OSError:
-                same = False
-            if not same:
-                found.append(folder or ".")
-        return found
+                pass
+            folders.append(folder or ".")
+        return files, folders
 
     def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
         """A folder's entries in the order of their names' bytes."""
@@ -105,11 +120,15 @@ class Tree:
             if not stat.S_ISREG(facts.st_mode):
                 kind = _SPECIAL.get(stat.S_IFMT(facts.st_mode), "unknown kind")
                 self.skipped.append(Skipped(readable(relative), f"special file ({kind})"))
-            elif not os.access(entry.path, os.R_OK):
+            elif not (self._is_ours(facts) or os.access(entry.path, os.R_OK)):
                 self.unreadable.append(relative)
             else:
                 self._add(entry.path, entry.name, folder, facts)
         return None
+
+    def _is_ours(self, facts: os.stat_result) -> bool:
+        """Whether a file surely can be read: asking the system for each takes its time."""
+        return facts.st_uid == self._user and bool(facts.st_mode & stat.S_IRUSR)
 
     def _link(self, path: str, relative: str, folder: str, name: str) -> None:
         """A link to a file of this tree becomes a copy of it; any other is reported."""
@@ -144,6 +163,7 @@ class Tree:
                 urls=(),
                 size=facts.st_size,
                 path=os.fsencode(path),
+                mtime_ns=facts.st_mtime_ns,
                 folder=self._placed(folder),
                 origin={
                     "sourcePath": readable(relative),
@@ -155,4 +175,6 @@ class Tree:
 
     def _placed(self, folder: str) -> str:
         """A folder of the source as it stands below ``data/content/``."""
-        return "/".join(part for part in (self._prefix, folder) if part)
+        if not (self._prefix and folder):
+            return self._prefix or folder
+        return f"{self._prefix}/{folder}"

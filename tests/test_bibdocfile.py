@@ -72,6 +72,16 @@ def published(sandbox: Sandbox, name: str, content: bytes, version: str = "") ->
 # -- the grammar ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "text", ["\u00b2", "\u0664", "-1", "1.5 KB", "None", pytest.param("9" * 5000, id="5000 digits")]
+)
+def test_a_size_that_is_no_number_is_as_none(text: str) -> None:
+    """Whatever the program prints."""
+    [one] = parse(lines(1, 1, ".pdf", size=text).encode(), "1002")
+
+    assert one.size is None
+
+
 def test_values_keep_colons_and_equals_signs() -> None:
     """Only the first four colons and the first equals sign divide."""
     text = lines(31, 1, ".pdf", url="http://x/a:b?c=d", description="a = b: c", name="arXiv:1")

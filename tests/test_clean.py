@@ -15,6 +15,7 @@ import pytest
 from scripted import Asked, Scripted, cut, serving, whole
 
 from bagit_create.main import process
+from bagit_create.sip import leftovers
 
 CONTENT = bytes(600_000)
 
@@ -110,6 +111,46 @@ def test_what_a_run_works_on_is_left_alone(server: Scripted, tmp_path: Path) -> 
 
     assert told.startswith("in use: ")
     assert clean(str(out)).stdout.startswith("removed: ")
+
+
+@pytest.mark.parametrize("place_goes", [False, True])
+def test_a_run_that_ends_beside_it_is_no_error(
+    place_goes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder goes while others are looked at."""
+    place = tmp_path / ".bic-staging"
+    for number in range(4):
+        (place / f"zenodo-{number}-00000000@00000000.0000.1.1.{number}").mkdir(parents=True)
+    real = leftovers._measure
+
+    def ends(folder: str) -> tuple[int, int]:
+        for one in list(place.iterdir()):
+            if place_goes or str(one) != folder:
+                one.rmdir()
+        return real(folder)
+
+    monkeypatch.setattr(leftovers, "_measure", ends)
+
+    assert 1 == len(leftovers.find(tmp_path))
+
+
+def test_a_place_that_goes_before_it_is_looked_at_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last run has just tidied it away."""
+    place = tmp_path / ".bic-staging"
+    place.mkdir()
+    real = Path.is_dir
+
+    def is_dir(one: Path) -> bool:
+        found = real(one)
+        if one == place:
+            place.rmdir()
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+
+    assert [] == leftovers.find(tmp_path)
 
 
 def test_packages_are_not_touched(target: Path) -> None:

@@ -268,6 +268,16 @@ def test_all_that_is_wrong_is_named_at_once(bic: Door, sandbox: Sandbox) -> None
     assert [] == sandbox.seen
 
 
+@pytest.mark.parametrize("name", job.MAY_NOT_BE_EMPTY)
+def test_a_value_that_is_empty_is_refused(name: str) -> None:
+    """As that of a variable which is not set: the run would be another than was meant."""
+    option = f"--{name.replace('_', '-')}"
+    answer = CliRunner().invoke(cli, ["--source", "cds", "--recid", "1", "--bibdoc", option, ""])
+
+    assert 2 == answer.exit_code
+    assert f"{option} is empty." in answer.stderr
+
+
 def test_a_wrong_source_names_the_near_one(bic: Door) -> None:
     """And all known ones."""
     answer = bic("--source", "zenodoo", "--recid", "1")

@@ -44,6 +44,17 @@ def test_the_md5_of_the_header_is_compared(harvest: Harvest, sandbox: Sandbox) -
     assert [f"md5:{md5}"] == entry["origin"]["checksum"]
 
 
+@pytest.mark.parametrize("length", [b"\xb2", b"-1", pytest.param(b"9" * 5000, id="5000 digits")])
+def test_an_odd_length_is_as_none(length: bytes, harvest: Harvest, sandbox: Sandbox) -> None:
+    """Of a file whose size MARC does not tell."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n"
+    sandbox.fault("/record/1001/files/", Fault("raw", speak=lambda _: answer))
+
+    result = harvest(1001, "cds", dry_run=True)
+
+    assert (0, None) == (result["status"], result["bytes"])
+
+
 def test_a_file_that_differs_from_its_header_is_9(harvest: Harvest, sandbox: Sandbox) -> None:
     """Twice: then nobody can say what the file is."""
     sandbox.fault("thesis.pdf", Fault("wrong-bytes"))

@@ -316,6 +316,23 @@ def test_a_date_in_retry_after_is_understood(harvest: Harvest, sandbox: Sandbox)
     assert "2100-12-31" in never["hint"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u00b2",
+        "soon",
+        "-1",
+        pytest.param("9" * 5000, id="5000 digits"),
+        "Fri, 31 Dec 99999999999 23:59:59 GMT",
+    ],
+)
+def test_an_odd_retry_after_is_no_bug(text: str, harvest: Harvest, sandbox: Sandbox) -> None:
+    """It is as none, or as a very long one."""
+    sandbox.fault(RECORD, Fault("status", status=503, retry_after=text))
+
+    assert 7 == harvest(7000001)["exit_code"]
+
+
 def test_redirects_end_after_ten(harvest: Harvest, sandbox: Sandbox) -> None:
     """A server that sends us in circles is an unusable answer."""
     sandbox.fault(r"/7000001$", Fault("redirect", location="/api/records/7000001"))

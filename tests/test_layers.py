@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
     },
     # where all of it meets
-    "provenance": {"model", "options", "urls", "version"},
+    "provenance": GROUND | {"options", "urls", "version"},
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},

@@ -8,13 +8,19 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import bagit
 import pytest
 
+from bagit_create import sip, validation
 from bagit_create.main import process
+
+fetch_module = import_module("bagit_create.transfer.fetch")
+copy_module = import_module("bagit_create.transfer.copy")
 
 
 @pytest.fixture
@@ -273,6 +279,150 @@ def test_a_file_that_grows_while_it_is_copied_is_no_success(tree: Path) -> None:
 
     assert 8 == result["exit_code"]
     assert not (tree.parent / "out").exists()
+
+
+# -- files that change meanwhile ------------------------------------------------------------------
+
+
+def before_the_copy_of(
+    name: str, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have something happen when all is listed and what comes before this file is copied."""
+    real = fetch_module.copy
+
+    def copy(entry: Any, *more: Any) -> Any:
+        if entry.name == name:
+            happens()
+        return real(entry, *more)
+
+    monkeypatch.setattr(fetch_module, "copy", copy)
+
+
+def old(path: Path, text: str = "hello") -> Path:
+    """A file of long ago: the clocks of file systems are slow."""
+    path.write_text(text)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    return path
+
+
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("text", ["HELLO", "hello and more", ""])
+def test_a_file_that_is_written_to_after_its_copy_is_noticed(
+    text: str, light: bool, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its place, so that no folder tells: its new bytes would be in no package."""
+    (tree / "sub").mkdir()
+    changed = old(tree / "a.txt")
+    old(tree / "sub/b.txt")
+    before_the_copy_of("b.txt", lambda: changed.write_text(text), monkeypatch)
+
+    result = package(tree, dry_run=light)
+
+    assert (8, "a.txt") == (result["exit_code"], result["where"])
+    assert not (tree.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "archive"), [(sip, "build", None), (validation, "verify_archive", "tar")]
+)
+def test_a_file_that_is_written_to_before_its_package_has_a_name_is_noticed(
+    module: Any, name: str, archive: str | None, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late that is."""
+    changed = old(tree / "a.txt")
+    real = getattr(module, name)
+
+    def late(*given: Any, **named: Any) -> Any:
+        changed.write_text("HELLO")
+        return real(*given, **named)
+
+    monkeypatch.setattr(module, name, late)
+
+    assert 8 == package(tree, archive=archive)["exit_code"]
+    assert not (tree.parent / "out").exists()
+
+
+def test_a_file_that_is_written_to_before_its_copy_is_noticed(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sip.json would give the old time to new bytes. This is the only file: it has no folder."""
+    changed = old(tree / "a.txt")
+    before_the_copy_of("a.txt", lambda: changed.write_text("HELLO"), monkeypatch)
+
+    result = process(source="local", source_path=changed, author="Ada", target=tree.parent / "out")
+
+    assert (8, "a.txt: it was written to after it was listed") == (
+        result["exit_code"],
+        result["where"],
+    )
+
+
+def test_a_link_that_is_copied_is_noticed_by_its_file(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leads to may be written to as well."""
+    changed = old(tree / "z.txt")
+    (tree / "a.txt").symlink_to("z.txt")
+    before_the_copy_of("z.txt", lambda: changed.write_text("HELLO"), monkeypatch)
+
+    assert 8 == package(tree)["exit_code"]
+
+
+def test_a_file_that_has_grown_is_not_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it is another one is known before."""
+    changed = old(tree / "a.txt")
+    before_the_copy_of("a.txt", lambda: os.truncate(changed, 300_000_000), monkeypatch)
+
+    result = package(tree)
+
+    assert (8, "a.txt: expected 5 bytes, found 300000000") == (
+        result["exit_code"],
+        result["where"],
+    )
+
+
+@pytest.mark.parametrize("size", [5, 2_000_000])
+def test_a_file_that_grows_without_end_is_not_read_without_end(
+    size: int, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One block more than was listed is enough to know."""
+    growing = old(tree / "a.txt", "x" * size)
+    real, read = copy_module._read, [0]
+
+    def counted(*given: Any) -> Any:
+        os.truncate(growing, 300_000_000 + read[0])
+        block = real(*given)
+        read[0] += len(block)
+        return block
+
+    monkeypatch.setattr(copy_module, "_read", counted)
+
+    assert 8 == package(tree)["exit_code"]
+    assert read[0] <= size + copy_module.BLOCK
+
+
+def test_a_folder_that_gets_a_file_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the files that changed."""
+    (tree / "sub").mkdir()
+    changed = old(tree / "sub/a.txt")
+    os.utime(tree / "sub", (1_000_000_000, 1_000_000_000))
+    old(tree / "sub/b.txt")
+
+    def happens() -> None:
+        changed.write_text("HELLO")
+        (tree / "new.txt").write_text("new")
+
+    before_the_copy_of("b.txt", happens, monkeypatch)
+
+    assert "sub/a.txt; something appeared or vanished in ." == package(tree)["where"]
+
+
+def test_a_file_that_may_not_be_read_is_found_by_its_owner_too(tree: Path) -> None:
+    """Who owns a file is not asked further; of others the system is."""
+    (tree / "a.txt").write_text("a")
+    (tree / "a.txt").chmod(0o200)
+
+    assert (0 if os.geteuid() == 0 else 8) == package(tree).get("exit_code")
 
 
 def test_a_misspelt_folder_gets_a_near_name(tree: Path) -> None:

@@ -48,6 +48,8 @@ def test_every_fault_is_named_in_one_message() -> None:
         (JobOptions(source="zenodo", recid="1", timeout=0), "--timeout"),
         (JobOptions(source="zenodo", recid="1", retries=-1), "--retries"),
         (JobOptions(source="local", source_path=Path("x"), author=" "), "Author is missing"),
+        (JobOptions(source="zenodo", recid="1", base_url="http://["), "--base-url is"),
+        (JobOptions(source="zenodo", recid="1", base_url="http://h:99999"), "--base-url is"),
     ],
 )
 def test_what_cannot_work_is_refused(options: JobOptions, text: str) -> None:
@@ -64,6 +66,47 @@ def test_an_option_of_another_source_is_refused(option: str) -> None:
     assert f"--{option.replace('_', '-')} does not go with source zenodo" in faults(
         options, "zenodo"
     )
+
+
+ODD = ["a\0b", "a\x1b[31mb", "a\rb", "a\x85b", "a\u2028b", "a\ud800", "a\udce9"]
+
+
+@pytest.mark.parametrize("text", [*ODD, "Ada\nLovelace", "Ada\tLovelace"])
+@pytest.mark.parametrize("option", ["author", "collection"])
+def test_a_name_is_one_line_of_text(option: str, text: str) -> None:
+    """It stands in lists and on terminals for decades."""
+    given: dict[str, Any] = {"author": "Ada", option: text}
+
+    assert f"--{option} is one line" in faults(
+        JobOptions(source="local", source_path=Path("x"), **given)
+    )
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_comment_is_text(text: str) -> None:
+    """Nothing in it moves a cursor, and no byte of it is lost."""
+    assert "--comment is" in faults(JobOptions(source="zenodo", recid="1", comment=text))
+
+
+@pytest.mark.parametrize("text", ["one\ntwo", "one\r\ntwo\r\n", "a\tb", "\N{NO-BREAK SPACE}«été»"])
+def test_a_comment_may_have_several_lines(text: str) -> None:
+    """As with the forerunner."""
+    JobOptions(source="zenodo", recid="1", comment=text).check("zenodo")
+
+
+PATHS = ["target", "workdir", "source_path", "source_base_path", "config", "cookies"]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
+@pytest.mark.parametrize("option", PATHS)
+def test_a_path_that_no_system_can_have_is_refused(option: str, name: str) -> None:
+    """A half of a character is no byte; what stands for one (PEP 383) is."""
+    given: dict[str, Any] = {option: Path(name)}
+    fine: dict[str, Any] = {option: Path("a\udce9")}
+
+    flag = option.replace("_", "-")
+    assert f"--{flag} has " in faults(JobOptions(source="zenodo", recid="1", **given))
+    JobOptions(source="zenodo", recid="1", **fine).check()
 
 
 @pytest.mark.parametrize("recid", ["7000001", "k3f9q-7xw21", "10.5281/zenodo.7000001", "a.b_c~d"])

@@ -109,12 +109,12 @@ def test_both_scales_of_log_levels_work(source: Path, tmp_path: Path, loglevel: 
     assert 0 == result["status"]
 
 
-@pytest.mark.parametrize("loglevel", [4, -1, 15, "INFO", True])
+@pytest.mark.parametrize("loglevel", [4, -1, 15, "INFO", True, 1.0, 20.0, []])
 def test_another_log_level_is_refused(source: Path, tmp_path: Path, loglevel: Any) -> None:
     """In the forerunner's words."""
     result = process(None, "local", loglevel, tmp_path / "out", str(source), "me")
 
-    assert "Not a valid log level." == result["errormsg"]
+    assert (2, "Not a valid log level.") == (result["exit_code"], result["errormsg"])
 
 
 def test_importing_the_package_alone_is_enough() -> None:
@@ -240,6 +240,20 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
 
     assert "Given directory is empty." in bag_up(tmp_path / "source", tmp_path / "out")["errormsg"]
+
+
+@pytest.mark.parametrize("option", ["target", "workdir"])
+def test_a_folder_whose_name_is_no_text_is_one_like_others(
+    option: str, source: Path, tmp_path: Path
+) -> None:
+    """Names are bytes; sip.json tells this one so that every reader of JSON takes it."""
+    odd = Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9"))
+    named: dict[str, Any] = {"target": tmp_path / "out", option: odd}
+    result = process(None, "local", source_path=source, author="me", **named)
+
+    assert 0 == result["status"], result
+    described = Path(result["path"], "data/meta/sip.json").read_text("utf-8")
+    assert "caf%e9" == json.loads(described)["audit"][0]["tool"]["params"][option]
 
 
 def test_a_target_inside_the_source_is_refused(source: Path) -> None:

@@ -133,7 +133,9 @@ def _plain(asked: Asked) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "place", ["bytes 0-899999/900000", "bytes 500000-899999/900001", "bytes 500001-899999/*", "x"]
+    "place",
+    ["bytes 0-899999/900000", "bytes 500000-899999/900001", "bytes 500001-899999/*", "x"]
+    + [pytest.param(f"bytes {'5' * 5000}-899999/900000", id="5000 digits")],
 )
 def test_another_part_than_was_asked_for_is_not_appended(
     place: str, server: Scripted, run: Run

@@ -170,9 +170,18 @@ def test_a_certificate_that_is_not_trusted_is_6(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_certificate_that_is_not_there_is_3(harvest: Harvest, tmp_path: Path) -> None:
-    """Both files are needed."""
-    assert 3 == harvest(1403, "cds", cert=str(tmp_path / "nobody"))["exit_code"]
+@pytest.mark.parametrize(
+    "name",
+    ["nobody", "/", ".", "~nobody-here", pytest.param("x" * 5000, id="too long"), "a\0b", "\ud800"],
+)
+def test_a_certificate_that_is_not_there_is_3(name: str, harvest: Harvest) -> None:
+    """Both files are needed, and some names no file has."""
+    result = harvest(1403, "cds", cert=name)
+
+    assert (3, "--cert names a file that is not there.") == (
+        result["exit_code"],
+        result["errormsg"],
+    )
 
 
 def test_without_the_package_it_is_3(

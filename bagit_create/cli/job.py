@@ -22,10 +22,14 @@ from . import output
 MAY_NOT_BE_EMPTY = (
     "archive",
     "base_url",
+    "bd_ssh_host",
+    "cert",
     "config",
     "cookies",
     "embargo",
+    "invcookie",
     "proxy",
+    "source_base_path",
     "target",
     "token",
     "token_file",
@@ -74,11 +78,16 @@ def _run(options: JobOptions, given: Mapping[str, Any]) -> tuple[Result, float]:
     elif silent:
         level = logging.ERROR
     began = time.monotonic()
-    with display(sys.stderr, silent=silent, verbose=verbosity > 0) as shown:
-        with output.logging_to(shown, level):
-            log.STANDARD.debug("bic %s, Python %s", __version__, platform.python_version())
-            log.STANDARD.debug("%s", log.redact(str(options)))
-            result = main.run(options, shown, level)
+    result = None
+    try:
+        with display(sys.stderr, silent=silent, verbose=verbosity > 0) as shown:
+            with output.logging_to(shown, level):
+                log.STANDARD.debug("bic %s, Python %s", __version__, platform.python_version())
+                log.STANDARD.debug("%s", log.redact(str(options)))
+                result = main.run(options, shown, level)
+    except KeyboardInterrupt:
+        if result is None:
+            raise
     return result, time.monotonic() - began
 
 

@@ -20,7 +20,7 @@ from .. import log
 from ..errors import ConfigError, Unreachable, UpstreamError
 from ..model import Checksum, FileEntry, Skipped
 
-_LINE = re.compile(r"(\d+|\[[\d, ]+\]):(\d*):(\d*):([^:]*):([a-z]+(?: [a-z]+)*)=(.*)")
+_LINE = re.compile(r"(\d+|\[[\d, ]+\]):(\d*):([0-9]{0,9}):([^:]*):([a-z]+(?: [a-z]+)*)=(.*)")
 _FREE_TEXT = ("status", "description", "comment")
 """Values that people write, so the only ones that may go on in the next line."""
 _NAMED = re.compile(r"(.*):(\d+|\[[\d, ]+\]):(\d+):::(doctype)=(.*)")
@@ -55,7 +55,7 @@ class DocFile:
     def size(self) -> int | None:
         """In bytes, if printed in digits."""
         size = self.text("size")
-        return int(size) if size.isdigit() else None
+        return int(size) if re.fullmatch("[0-9]{1,18}", size) else None
 
     @property
     def md5(self) -> str:

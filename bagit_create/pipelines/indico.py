@@ -39,7 +39,7 @@ class Indico:
     def harvest(self, recid: str | None) -> Record:
         """Ask for the event; see :meth:`Pipeline.harvest`."""
         asked = recid or ""
-        number = str(int(asked)) if asked.isdigit() else self._number(asked)
+        number = str(int(asked)) if re.fullmatch("[0-9]+", asked) else self._number(asked)
         answers = [self._export(number, level) for level in LEVELS]
         events = [self._event(one, number) for one in answers]
         material = Material(self._own)

@@ -263,4 +263,6 @@ def _shown(address: str) -> str:
 
 
 def _same(one: str, other: str) -> bool:
-    return one == other or (one.isdigit() and other.isdigit() and int(one) == int(other))
+    """Whether two ids are one: numbers may begin with zeros."""
+    numbers = re.fullmatch("[0-9]+", one) and re.fullmatch("[0-9]+", other)
+    return one == other or (bool(numbers) and one.lstrip("0") == other.lstrip("0"))

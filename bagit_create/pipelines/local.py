@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -76,13 +77,11 @@ class Local:
         try:
             path = self._given.resolve(strict=True)
         except (OSError, RuntimeError) as err:
-            parent = self._given.absolute().parent
-            names = os.listdir(parent) if parent.is_dir() else []
-            near = get_close_matches(self._given.name, names, n=1)
+            near = _nearest(self._given)
             raise InputError(
                 "There is no such file or folder to package.",
                 where=str(self._given),
-                hint=f"did you mean {parent / near[0]}?" if near else "check --source-path",
+                hint=f"did you mean {near}?" if near else "check --source-path",
             ) from err
         for name, place in (("target", self._options.target), ("workdir", self._options.workdir)):
             if place is not None and Path(os.path.realpath(place)).is_relative_to(path):
@@ -108,26 +107,45 @@ class Local:
         return "" if below == "." else below
 
 
+def _nearest(given: Path) -> Path | None:
+    """What may have been meant by a path that is not there."""
+    with suppress(OSError):  # the folder above may be closed, or not there either
+        parent = given.absolute().parent
+        for name in get_close_matches(given.name, os.listdir(parent), n=1):
+            return parent / name
+    return None
+
+
 def _still_the_same(tree: Tree) -> None:
-    """Refuse a folder that got or lost an entry while it was packaged."""
-    if folders := tree.changed():
-        more = f" and {len(folders) - NAMED_AT_MOST} more" if len(folders) > NAMED_AT_MOST else ""
+    """Refuse a source of which a file was written to, or a folder got or lost an entry.
+
+    :raises TransferError: naming them.
+    """
+    files, folders = tree.changed()
+    told = [_named(files)] if files else []
+    if folders:
+        told.append(f"something appeared or vanished in {_named(folders)}")
+    if told:
         raise TransferError(
-            "The source changed while it was being packaged: something appeared or vanished.",
-            where="in " + ", ".join(map(readable, folders[:NAMED_AT_MOST])) + more,
+            "The source changed while it was being packaged.",
+            where="; ".join(told),
             hint="run again when nothing writes to the folder",
         )
 
 
 def _unreadable(names: list[str]) -> TransferError:
-    """All of them in one message, or the first and how many more there are."""
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     return TransferError(
         "Something in the source cannot be read, so nothing was packaged.",
-        where=", ".join(map(readable, names[:NAMED_AT_MOST])) + more,
+        where=_named(names),
         hint="chmod -R u+rX on the folder, or run as its owner; a path of more than 4096 bytes"
         " cannot be opened by anybody: package a folder further down",
     )
+
+
+def _named(names: list[str]) -> str:
+    """All of them, or the first and how many more there are."""
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(map(readable, names[:NAMED_AT_MOST])) + more
 
 
 def _notes(tree: Tree) -> Iterator[str]:

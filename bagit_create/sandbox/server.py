@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
 import struct
 import time
@@ -139,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         # ``self.path`` has lost a double slash at its beginning, the request line has not.
         target = self.requestline.split(" ")[1]
         length = headers.get("content-length", "")
-        body = self.rfile.read(int(length)) if length.isdigit() else b""
+        body = self.rfile.read(int(length)) if re.fullmatch("[0-9]{1,18}", length) else b""
         request = Seen(self.upstream.name, self.command, target, headers, body)
         self.upstream.seen.append(request)
         return request

@@ -15,13 +15,26 @@ def check_target(target: Path) -> None:
 
     :raises SipError: if it is no folder or may not be written.
     """
-    place = target.absolute()
-    while not os.path.lexists(place) and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
+    place = target
+    try:
+        place = target.absolute()
+        while not _is_there(place) and place != place.parent:
+            place = place.parent
+    except OSError as err:
+        raise cannot_write(err, place) from err
+    if not os.path.isdir(place):
         raise cannot_write(NotADirectoryError(errno.ENOTDIR, "it is not a folder"), place)
     if not os.access(place, os.W_OK | os.X_OK):
         raise cannot_write(PermissionError(errno.EACCES, "permission denied"), place)
+
+
+def _is_there(place: Path) -> bool:
+    """Whether there is anything of that name; it may be one that no folder can have."""
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -32,26 +45,30 @@ OWN_FILES = 20
 """Files and folders that a package has beside its payload, at most."""
 
 
-def check_space(target: Path, needed: int, files: int) -> None:
+def check_space(target: Path, needed: int, files: int, here: tuple[int, int] = (0, 0)) -> None:
     """Make sure that so many bytes and files fit into the target's file system.
 
-    :raises SipError: naming what is missing.
+    :param here: bytes and files of them that an earlier run left there.
+    :raises SipError: naming what is missing; a later run can go on with what is there.
     """
     free = os.statvfs(target)
     room = free.f_bavail * free.f_frsize
-    needed += OWN_BYTES * files
+    needed = max(0, needed - here[0]) + OWN_BYTES * files
+    files = max(0, files - here[1])
     if needed > room:
         raise SipError(
             "The package cannot be written: there is not enough room on the target's disk.",
             where=f"{target}: {needed} bytes are needed, {room} are free, "
             f"{needed - room} are missing",
             hint="make room there, or choose another --target",
+            resumable=True,
         )
     if free.f_files and files + OWN_FILES > free.f_favail:
         raise SipError(
             "The package cannot be written: the target's disk has room for too few files.",
             where=f"{target}: {files + OWN_FILES} files are needed, {free.f_favail} more can be",
             hint="remove files there, or choose another --target",
+            resumable=True,
         )
 
 
@@ -103,6 +120,7 @@ def cannot_write(err: OSError, place: Path) -> SipError:
         errno.EACCES: "choose a --target that you may write to",
         errno.EPERM: "choose a --target that you may write to",
         errno.EROFS: "the file system is mounted read-only; choose another --target",
+        errno.ENOENT: "was it removed, or its disk taken away, meanwhile?",
         errno.ENOTDIR: "choose a folder as --target",
         errno.ENAMETOOLONG: "choose a --target with a shorter path",
     }

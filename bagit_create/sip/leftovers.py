@@ -47,20 +47,27 @@ def find(target: Path) -> list[Leftover]:
         place = target / FOLDER
         if place.is_symlink() or not place.is_dir():
             return []
-        for one in os.scandir(place):
-            if one.name.startswith("sip::") or not one.is_dir(follow_symlinks=False):
-                continue
-            touched = one.stat(follow_symlinks=False).st_mtime
-            what = claim.name_of(one.name)
-            over = clock - touched > UNNAMED_S
-            if what is not None:
-                over = claim.is_abandoned(one.name, touched, clock)
-            files, size = _measure(one.path)
-            age = max(0.0, clock - touched)
-            found.append(Leftover(Path(one.path), what or one.name, files, size, age, not over))
+        with os.scandir(place) as entries:
+            for one in entries:
+                with suppress(FileNotFoundError):  # its run has just ended
+                    if not one.name.startswith("sip::") and one.is_dir(follow_symlinks=False):
+                        found.append(_look_at(one, clock))
+    except FileNotFoundError:  # the last of them went, and the place with it
+        return []
     except OSError as err:
         raise cannot_write(err, target) from err
     return sorted(found, key=lambda one: one.age, reverse=True)
+
+
+def _look_at(one: os.DirEntry[str], clock: float) -> Leftover:
+    touched = one.stat(follow_symlinks=False).st_mtime
+    what = claim.name_of(one.name)
+    over = clock - touched > UNNAMED_S
+    if what is not None:
+        over = claim.is_abandoned(one.name, touched, clock)
+    files, size = _measure(one.path)
+    age = max(0.0, clock - touched)
+    return Leftover(Path(one.path), what or one.name, files, size, age, not over)
 
 
 def remove(leftover: Leftover) -> bool:

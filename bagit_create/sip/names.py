@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -37,16 +38,21 @@ class Names:
         the name is looked for in the target only once it is held.
 
         :returns: the name ``sip::SOURCE::RECID::TIMESTAMP`` and its timestamp.
+        :raises OSError: if no reservation can be made.
         """
         while True:
             name = f"sip::{source}::{recid}::{now}"
             reservation = self._place / name
+            make_place(self._place)
             try:
-                reservation.parent.mkdir(exist_ok=True)
                 _reserve(reservation, self._owner)
             except FileExistsError:
                 now += 1
                 continue
+            except FileNotFoundError:
+                if not self._target.is_dir():
+                    raise
+                continue  # another run has just tidied the place away
             self._reserved = reservation
             if not any(os.path.lexists(self._target / f"{name}{end}") for end in _FORMS):
                 return name, now
@@ -61,16 +67,37 @@ class Names:
             self._reserved = None
 
 
+def make_place(place: Path) -> None:
+    """Make the hidden folder that runs share, if it is missing.
+
+    :raises NotADirectoryError: if something else is there; a link may lead to anywhere.
+    """
+    check_place(place)
+    place.mkdir(exist_ok=True)
+
+
+def check_place(place: Path) -> None:
+    """Make sure that nothing else has the name of the folder that runs share.
+
+    :raises NotADirectoryError: if a file or a link has.
+    """
+    if place.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(place))
+    if os.path.lexists(place) and not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(place))
+
+
 def tidy_names(place: Path) -> None:
     """Remove names that killed runs reserved and never used."""
     clock = time.time()
-    for one in os.scandir(place):
-        with suppress(OSError):
-            if not one.name.startswith("sip::"):
-                continue
-            stale = clock - one.stat(follow_symlinks=False).st_mtime > STALE_S
-            if stale or one.is_symlink() and claim.is_abandoned(os.readlink(one), clock, clock):
-                _free(Path(one.path))
+    with os.scandir(place) as entries:
+        for one in entries:
+            with suppress(OSError):
+                if not one.name.startswith("sip::"):
+                    continue
+                stale = clock - one.stat(follow_symlinks=False).st_mtime > STALE_S
+                if stale or one.is_symlink() and claim.is_abandoned(os.readlink(one), clock, clock):
+                    _free(Path(one.path))
 
 
 def _reserve(reservation: Path, owner: str) -> None:

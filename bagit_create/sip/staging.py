@@ -22,7 +22,7 @@ from .. import log
 from ..errors import SipError
 from . import claim
 from .disk import cannot_write, sync, sync_folder
-from .names import Names, tidy_names
+from .names import Names, check_place, make_place, tidy_names
 
 FOLDER = ".bic-staging"
 
@@ -72,14 +72,14 @@ class Staging:
     def _make_target(self) -> None:
         missing = self.target
         absent = []
-        while not missing.exists() and missing != missing.parent:
+        while not os.path.exists(missing) and missing != missing.parent:
             absent.append(missing)
             missing = missing.parent
         try:
             for folder in reversed(absent):
                 folder.mkdir(exist_ok=True)
                 self._made.append(folder)
-            if not self.target.is_dir():
+            if not os.path.isdir(self.target):
                 raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(self.target))
         except OSError as err:
             self._remove_made()
@@ -90,6 +90,7 @@ class Staging:
         if workdir is None:
             return self.target
         try:
+            check_place(self.target / FOLDER)  # the package's name will be reserved there
             workdir = workdir.absolute()
             workdir.mkdir(parents=True, exist_ok=True)
             if workdir.stat().st_dev == self.target.stat().st_dev:
@@ -107,9 +108,7 @@ class Staging:
         """A folder of this run's own: what an ended run of the same kind left, or a new one."""
         own = parent / claim.own_name(name)
         try:
-            parent.mkdir(exist_ok=True)
-            if parent.is_symlink():
-                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(parent))
+            make_place(parent)
             own.mkdir()
             busy, left = self._others(parent, name, own)
             if busy and self._alone:
@@ -142,15 +141,16 @@ class Staging:
         """Whether a run is at work on the same, and what ended ones left, the last one first."""
         clock = own.stat().st_mtime
         busy, left = False, []
-        for one in os.scandir(parent):
-            if one.name == own.name or claim.name_of(one.name) != name:
-                continue
-            with suppress(FileNotFoundError):
-                touched = one.stat(follow_symlinks=False).st_mtime
-                if not claim.is_abandoned(one.name, touched, clock):
-                    busy = True
-                elif one.is_dir(follow_symlinks=False) and not _is_empty(one.path):
-                    left.append((touched, Path(one.path)))
+        with os.scandir(parent) as entries:
+            for one in entries:
+                if one.name == own.name or claim.name_of(one.name) != name:
+                    continue
+                with suppress(FileNotFoundError):
+                    touched = one.stat(follow_symlinks=False).st_mtime
+                    if not claim.is_abandoned(one.name, touched, clock):
+                        busy = True
+                    elif one.is_dir(follow_symlinks=False) and not _is_empty(one.path):
+                        left.append((touched, Path(one.path)))
         return busy, [path for _, path in sorted(left, reverse=True)]
 
     # -- the journal of finished downloads ----------------------------------------------------
@@ -188,16 +188,16 @@ class Staging:
     def _under_way(self) -> set[str]:
         """The files that a note says an earlier run had begun; other remains are removed."""
         found: set[str] = set()
-        for part in os.scandir(self.parts):
-            if part.is_dir(follow_symlinks=False):  # scratch of a run that was killed
-                shutil.rmtree(part.path)
+        for part in list(self.parts.iterdir()):
+            if part.is_dir() and not part.is_symlink():  # scratch of a run that was killed
+                shutil.rmtree(part)
                 continue
             try:
-                bagpath = json.loads(Path(part.path).read_bytes())["bagpath"]
+                bagpath = json.loads(part.read_bytes())["bagpath"]
                 os.lstat(self.bag / bagpath)
                 found.add(bagpath)
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
-                os.unlink(part.path)
+                part.unlink()
         return found
 
     # -- the end ------------------------------------------------------------------------------
@@ -219,17 +219,22 @@ class Staging:
 
     @property
     def lost(self) -> bool:
-        """Whether another run took this one for dead, and its folder over."""
-        return self._heartbeat.lost or not self.root.exists()
+        """Whether this run's folder is gone: taken over by another run, or with the target."""
+        return self._heartbeat.lost or not os.path.lexists(self.root)
 
-    def left_to_write(self, needed: int) -> int:
-        """Bytes of ``needed`` that are not here yet."""
-        here = 0
+    def here(self) -> tuple[int, int]:
+        """Bytes and files that are here already."""
+        size = files = 0
         for folder, _, names in os.walk(self.bag):
             for name in names:
                 with suppress(OSError):
-                    here += os.lstat(f"{folder}/{name}").st_size
-        return max(0, needed - here)
+                    size += os.lstat(f"{folder}/{name}").st_size
+                    files += 1
+        return size, files
+
+    def left_to_write(self, needed: int) -> int:
+        """Bytes of ``needed`` that are not here yet."""
+        return max(0, needed - self.here()[0])
 
     def discard(self, made: bool = False) -> None:
         """Remove the staging folder and all that is in it.
@@ -259,7 +264,8 @@ class Staging:
 
     def _end(self, remove: bool = False) -> None:
         if self._journal is not None:
-            self._journal.close()
+            with suppress(OSError):  # the disk is full: then its last line is missing
+                self._journal.close()
             self._journal = None
         self.names.give_up()
         if remove:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,8 +37,11 @@ def _told(entry: FileEntry, headers: Any) -> FileEntry:
     length = headers.get("Content-Length", "")
     encoded = is_decoded(headers, entry.name)
     told = None if encoded else from_content_md5(headers.get("Content-MD5"))
+    size = entry.size
+    if size is None and not encoded and re.fullmatch("[0-9]{1,18}", length):
+        size = int(length)
     return replace(
         entry,
-        size=int(length) if entry.size is None and length.isdigit() and not encoded else entry.size,
+        size=size,
         checksums=entry.checksums or ((told,) if told else ()),
     )

@@ -20,6 +20,8 @@ def compare(entry: FileEntry, computed: tuple[Checksum, ...], where: str) -> Non
 
     :raises ChecksumMismatch: naming both.
     """
+    if not entry.checksums:
+        return
     found = {one.algorithm: one.value for one in computed}
     for announced in entry.checksums:
         if known(announced) and found[announced.algorithm] != announced.value:

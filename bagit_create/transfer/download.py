@@ -201,7 +201,9 @@ class Download:
 
     def _goes_on(self, headers: Mapping[str, str]) -> bool:
         """Whether this is the rest of the same version (RFC 9110 section 14.4)."""
-        match = re.match(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        match = re.match(
+            r"bytes ([0-9]{1,18})-[0-9]+/([0-9]+|\*)", headers.get("Content-Range", "")
+        )
         if not match or int(match[1]) != self.received or not self.received:
             return False
         if self._entry.size is not None and match[2] not in ("*", str(self._entry.size)):
@@ -231,7 +233,9 @@ class Download:
         """Go on with what an earlier run left."""
         if self._part is None:
             return
-        self.received, self._validator, told = self._part.recall(self._digests)
+        self.received, self._validator, told = self._part.recall(
+            self._digests, lambda: self._client.stopped
+        )
         if not self.received:
             if self._part.was_begun:
                 self._digests = Digests(self._algorithms)

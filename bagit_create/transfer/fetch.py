@@ -15,7 +15,7 @@ from typing import Any
 from .. import log
 from ..checksums import Digests
 from ..client import Client
-from ..errors import TransferError, UpstreamError
+from ..errors import TransferError
 from ..log import now
 from ..model import Events, Fetched, FileEntry, Missing, Placed
 from .checks import compare, web_addresses
@@ -25,6 +25,7 @@ from .finished import fact, reusable, with_published
 from .partial import Partial
 from .pool import run
 from .room import Room
+from .tolerance import tolerant
 
 SMALL = 64 * 1024
 """Bytes up to which a local file is copied in one thread with all others of its kind.
@@ -67,8 +68,7 @@ def fetch(
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
-    total = _total(placed)
-    events.started(len(placed), total)
+    events.started(len(placed), _total(placed))
     stopped = [False]
     folders: set[str] = set()
     if parts is not None:
@@ -83,10 +83,7 @@ def fetch(
         if client is not None:
             client.stop()
 
-    transfer = _Transfer(
-        bag, client, algorithms, events, parts, finish, lambda: stopped[0], total, max_size
-    )
-    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop)
+    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, lambda: stopped[0])
     for left in reused.values():
         events.advanced(left.size)
         events.file_done(left.placed.bagpath)
@@ -94,6 +91,9 @@ def fetch(
         log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
     missing: list[Missing] = []
     todo = [item for item in placed if item.bagpath not in reused]
+    transfer = _Transfer(
+        bag, client, algorithms, events, parts, finish, lambda: stopped[0], _total(todo), max_size
+    )
     made = [item for item in todo if item.entry.maker is not None]
     local = [item for item in todo if item.entry.path is not None]
     remote = [i for i in todo if i.entry.path is None and i.entry.maker is None]
@@ -110,31 +110,12 @@ def fetch(
         (transfer.download, others, jobs, None),
         (transfer.make, made, 1, None),
     ):
-        for one in run(_tolerant(work, allow_missing, forgive), items, threads, stop, useful):
+        for one in run(tolerant(work, allow_missing, forgive), items, threads, stop, useful):
             if isinstance(one, Missing):
                 missing.append(one)
             elif one is not None:
                 reused[one.placed.bagpath] = one
     return tuple(reused[i.bagpath] for i in placed if i.bagpath in reused), tuple(missing)
-
-
-def _tolerant(
-    work: Callable[[Placed], Fetched | None], allow_missing: bool, forgive: bool
-) -> Callable[[Placed], Fetched | Missing | None]:
-    """The same work, which does without a file that upstream withholds where it may."""
-
-    def attempt(item: Placed) -> Fetched | Missing | None:
-        try:
-            return work(item)
-        except (TransferError, UpstreamError) as err:
-            may = isinstance(err, TransferError) and err.withheld
-            if not forgive and not (may and (allow_missing or item.entry.optional)):
-                raise
-            where = f" ({err.where})" if forgive and err.where else ""
-            log.warning(f"not in the package: {item.entry.name}: {err.headline()}{where}")
-            return Missing(item, err.message, err.http_status, err.exit_code)
-
-    return attempt
 
 
 class _Transfer:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checksums import Digests, fastest, known, parse, read_block
-from ..errors import UpstreamError
+from ..errors import Interrupted, UpstreamError
 from ..log import now
 from ..model import Checksum, Fetched, FileEntry, Placed
 from .partial import listing
@@ -53,6 +53,7 @@ def reusable(
     algorithms: tuple[str, ...],
     jobs: int,
     stop: Callable[[], None],
+    stopped: Callable[[], bool],
 ) -> dict[str, Fetched]:
     """What an earlier run finished and is still the file that upstream lists, by bag path.
 
@@ -66,9 +67,10 @@ def reusable(
     def is_whole(one: Fetched) -> bool:
         expected = next(sum_ for sum_ in one.checksums if sum_.algorithm == quickest)
         try:
-            return _digest(bag / one.placed.bagpath, expected.algorithm) == (one.size, expected)
+            found = _digest(bag / one.placed.bagpath, expected.algorithm, stopped)
         except OSError:
             return False
+        return found == (one.size, expected)
 
     found = run(is_whole, candidates, min(jobs, os.cpu_count() or 1), stop)
     return {one.placed.bagpath: one for one, whole in zip(candidates, found, strict=True) if whole}
@@ -111,7 +113,7 @@ def _candidate(
         return None
 
 
-def _digest(path: Path, algorithm: str) -> tuple[int, Checksum]:
+def _digest(path: Path, algorithm: str, stopped: Callable[[], bool]) -> tuple[int, Checksum]:
     """Size and digest of a file of the staged bag."""
     digests = Digests([algorithm])
     size = 0
@@ -120,6 +122,8 @@ def _digest(path: Path, algorithm: str) -> tuple[int, Checksum]:
         while block := read_block(source):
             digests.update(block)
             size += len(block)
+            if stopped():
+                raise Interrupted("The run was ended while it read what an earlier one left.")
     finally:
         os.close(source)
     return size, digests.checksums()[0]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from ..checksums import Digests, known, read_block
+from ..errors import Interrupted
 from ..model import FileEntry
 
 WORTH_NOTING = 256 * 1024
@@ -73,7 +74,9 @@ class Partial:
         os.replace(scratch, note)
         self._noted = True
 
-    def recall(self, digests: Digests) -> tuple[int, str | None, str | None]:
+    def recall(
+        self, digests: Digests, stopped: Callable[[], bool]
+    ) -> tuple[int, str | None, str | None]:
         """What an earlier run left, read into the digests: its size, validator, and Content-MD5.
 
         (0, None, None) if there is nothing that can be gone on with: another listing, no way to
@@ -98,6 +101,8 @@ class Partial:
             while block := read_block(source):
                 digests.update(block)
                 size += len(block)
+                if stopped():
+                    raise Interrupted("The run was ended while it read what an earlier one left.")
         finally:
             os.close(source)
         self._noted = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
@@ -23,7 +24,8 @@ def run(
     :param useful: how many at a time are of use, as far as is known by now; asked after every item.
 
     The first exception ends the run: ``stop`` is called, so that work under way can notice, and the
-    exception is raised once every thread has ended. So it is with Ctrl-C.
+    exception is raised once every thread has ended. So it is with Ctrl-C; a second one does not
+    wait.
     """
     made: list[Made | None] = [None] * len(items)
     numbers = iter(range(len(items)))
@@ -31,7 +33,7 @@ def run(
     halted = Event()
     errors: list[BaseException] = []
 
-    def worker() -> None:
+    def take_turns() -> None:
         while not halted.is_set():
             with lock:
                 number = next(numbers, None)
@@ -46,28 +48,41 @@ def run(
                 halted.set()
                 stop()
 
+    def worker(ended: Event) -> None:
+        try:
+            take_turns()
+        finally:
+            ended.set()
+
     most = min(jobs, len(items))
-    threads: list[Thread] = []
+    threads: list[tuple[Thread, Event]] = []
 
     def widen() -> None:
         """Start threads as long as more are of use."""
         with lock:
             while len(threads) < most and (useful is None or len(threads) < useful()):
-                name = f"bic-{len(threads)}"
-                run_there = copy_context().run
-                threads.append(Thread(target=run_there, args=(worker,), name=name, daemon=True))
-                threads[-1].start()
+                name, ended = f"bic-{len(threads)}", Event()
+                there = partial(copy_context().run, worker, ended)
+                thread = Thread(target=there, name=name, daemon=True)
+                threads.append((thread, ended))
+                try:
+                    thread.start()
+                except RuntimeError:  # the system has no more: nobody may wait for it
+                    ended.set()
+                    raise
 
+    # Ctrl-C in Thread.join() makes Python 3.11 take the thread for ended, whatever it does: so
+    # each says itself when it has.
     try:
         widen()
-        for thread in threads:  # grows while it is gone through
-            thread.join()
+        for _, ended in threads:  # grows while it is gone through
+            ended.wait()
     except BaseException:
         halted.set()
         stop()
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join()
+        for thread, ended in threads:
+            if thread.ident is not None:  # else it never began
+                ended.wait()
         raise
     if errors:
         raise errors[0]

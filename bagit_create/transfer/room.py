@@ -17,7 +17,7 @@ class Room:
     """Counts what is written. Safe to use from many threads.
 
     :param folder: where it is written.
-    :param total: bytes that will come, None if nobody knows.
+    :param total: bytes that are still to come, None if nobody knows.
     """
 
     def __init__(self, folder: Path, total: int | None) -> None:
