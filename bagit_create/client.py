@@ -7,7 +7,6 @@ where a redirect leads.
 
 from __future__ import annotations
 
-import random
 import re
 import ssl
 import threading
@@ -32,12 +31,11 @@ from .budget import Budget, budget_for
 from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .net.http1 import ProtocolError
+from .pauses import Pauses, backoff
 from .urls import origin, without_secrets
 from .wire import Response, Wire
 
 MAX_REDIRECTS = 10
-BASE_WAIT_S = 0.5
-LONGEST_BACKOFF_S = 60.0
 KEPT_WAITS = 8
 HARMLESS = ("Accept", "Range", "If-Range", "Content-Type")
 """Fields that may follow a redirect to another server."""
@@ -69,6 +67,7 @@ class Client:
         self._hint = credential_hint
         self._events = events or Silent()
         self._stopped = threading.Event()
+        self._pauses = Pauses(self._events, self._stopped)
         self._at_end: list[Callable[[], None]] = []
         self._budgets: dict[tuple[str, str, int | None], Budget] = {}
         self.waits: list[float] = []
@@ -112,7 +111,7 @@ class Client:
                             f"{what} broke off before its end, again and again.",
                             where=without_secrets(url),
                         ) from err
-                    self._pause(self._backoff(attempt), f"{what} broke off")
+                    self._pauses.take(backoff(attempt), f"{what} broke off")
                     continue
                 answer = Answer(response.status, response.headers, content, final)
             if answer.status == 200 or answer.status in allow:
@@ -165,7 +164,7 @@ class Client:
 
     def wait_before_retry(self, attempt: int, why: str) -> None:
         """Pause before try number ``attempt`` (from 1) of something that broke."""
-        self._pause(self._backoff(attempt), why)
+        self._pauses.take(backoff(attempt), why)
 
     @property
     def timeout(self) -> float:
@@ -237,13 +236,13 @@ class Client:
                 why = f"HTTP {response.status}"
                 wait = retry_after(response.headers)
             attempt += 1
-            seconds = self._backoff(attempt) if wait is None else wait
+            seconds = backoff(attempt) if wait is None else wait
             if response is not None:
                 if seconds > self._max_wait:
                     raise put_off(url, seconds, response.status)
                 if response.status in (429, 503):  # it means everybody here
                     self._budgets[origin(final)].pause(seconds)
-            self._pause(seconds, why)
+            self._pauses.take(seconds, why)
 
     def _follow(
         self, url: str, headers: Mapping[str, str], what: str, method: str, body: bytes | None
@@ -293,19 +292,3 @@ class Client:
         self.waits.append(response.waited)
         response.at_end = budget.end
         return response
-
-    # -- waiting ------------------------------------------------------------------------------
-
-    @staticmethod
-    def _backoff(attempt: int) -> float:
-        longest = min(LONGEST_BACKOFF_S, BASE_WAIT_S * 2**attempt)
-        return random.uniform(longest / 2, longest)
-
-    def _pause(self, seconds: float, why: str) -> None:
-        if seconds >= 5:
-            log.info(f"waiting {seconds:.0f} s before the next try ({why})")
-        else:
-            log.debug(f"waiting {seconds:.1f} s before the next try ({why})")
-        self._events.waiting(seconds, why)
-        if self._stopped.wait(seconds):
-            raise Interrupted("The run was ended while it was waiting for the server.")

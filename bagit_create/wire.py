@@ -15,7 +15,6 @@ from . import log
 from .credentials import Secret
 from .errors import ConfigError
 from .net.connect import (
-    BadAuthorities,
     Connection,
     Connections,
     Key,
@@ -24,6 +23,7 @@ from .net.connect import (
 )
 from .net.headers import Headers
 from .net.http1 import Body, ProtocolError, receive
+from .net.trust import BadAuthorities
 from .urls import origin, with_parameter, without_secrets
 from .version import get_version
 

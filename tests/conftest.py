@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from packages import Harvest
 
-from bagit_create import budget, client
+from bagit_create import budget
 from bagit_create.main import process
 from bagit_create.sandbox import Sandbox
 
@@ -48,7 +48,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) ->
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once."""
-    monkeypatch.setattr(client, "BASE_WAIT_S", 0.001)
+    monkeypatch.setattr("bagit_create.pauses.BASE_WAIT_S", 0.001)
     budget.forget()  # another test's server may have had the same port
 
 

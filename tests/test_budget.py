@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from scripted import Asked, Scripted, serving, whole
 
-from bagit_create import budget, client
+from bagit_create import budget
 from bagit_create.budget import Budget, allowance
 from bagit_create.main import process
 
@@ -162,7 +162,7 @@ def test_a_refusal_holds_for_every_thread(
     server: Scripted, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one waits, no other asks."""
-    monkeypatch.setattr(client, "BASE_WAIT_S", 0.01)
+    monkeypatch.setattr("bagit_create.pauses.BASE_WAIT_S", 0.01)
     moments: list[float] = []
     refused: list[float] = []
     lock = Lock()

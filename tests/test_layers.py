@@ -44,8 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bodies": {"errors", "net", "urls", "wire"},
     "answers": GROUND | {"bodies", "urls"},
     "budget": set(),
+    "pauses": GROUND,
     "client": GROUND
-    | {"bodies", "budget"}
+    | {"bodies", "budget", "pauses"}
     | {"answers", "credentials", "net", "urls", "version", "wire"},
     # a record: never how it is fetched, written, or asked for on a terminal
     "pipelines": GROUND

@@ -26,8 +26,8 @@ from lightbags import (
 from packages import Harvest
 from scripted import serving, whole
 
-from bagit_create.completion import change
 from bagit_create.sandbox import Fault, Sandbox
+from bagit_create.sip.disk import sync
 from bagit_create.validation import validate
 
 META = "data/meta/sip.json"
@@ -371,13 +371,12 @@ def test_a_package_that_somebody_changes_meanwhile_is_left_to_them(
     full: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file of it is still there."""
-    real = change.sync
 
     def meddle(folder: Path) -> None:
         (full / "note.txt").write_text("x")
-        real(folder)
+        sync(folder)
 
-    monkeypatch.setattr(change, "sync", meddle)
+    monkeypatch.setattr("bagit_create.completion.change.sync", meddle)
     before = files_of(full)
     told = run("thin", full, code=10)
 

@@ -12,11 +12,11 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from .http1 import ProtocolError, Reader, Socket, receive
+from .trust import BadAuthorities, trusted
 
 CONNECT_TIMEOUT_S = 15.0
 NEAR_S = 0.002
@@ -35,10 +35,6 @@ Key = tuple[str, str, int, str]
 
 class NoSocks(Exception):
     """A SOCKS proxy is asked for, and the library for it is not installed."""
-
-
-class BadAuthorities(Exception):
-    """The file of the authorities that are to be trusted cannot be read."""
 
 
 class Connection:
@@ -229,7 +225,7 @@ class Connections:
         """TLS over what is there, another TLS connection or not."""
         try:
             with self._lock:
-                self._context = self._context or _context(self._verify)
+                self._context = self._context or trusted(self._verify)
             if isinstance(sock, ssl.SSLSocket):
                 from urllib3.util.ssltransport import SSLTransport  # seldom needed, slow to load
 
@@ -284,31 +280,3 @@ def proxy_authorization(proxy: SplitResult) -> Mapping[str, str]:
 
 def _default_port(scheme: str) -> int:
     return 443 if scheme == "https" else 80
-
-
-def _context(verify: bool) -> ssl.SSLContext:
-    """Whom to trust: the authorities of REQUESTS_CA_BUNDLE or SSL_CERT_FILE, else certifi's."""
-    given = next(
-        (
-            name
-            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-            if os.environ.get(name)
-        ),
-        None,
-    )
-    if given is None:
-        import certifi
-
-        place = certifi.where()
-    else:
-        place = os.environ[given]
-    try:
-        folder = place if Path(place).is_dir() else None
-        context = ssl.create_default_context(cafile=None if folder else place, capath=folder)
-    except OSError as err:
-        raise BadAuthorities(f"{given}: {place}: {err.strerror or err}") from err
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    return context
