@@ -19,6 +19,8 @@ from .contents import Contents, Written
 from .fetchtxt import public
 
 SCHEMA = "https://gitlab.cern.ch/digitalmemory/sip-spec/-/raw/main/versions/sip-schema-v1.json"
+AT_ONCE = 100
+"""Entries that are hashed and written together: one by one, the calls cost more than the bytes."""
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -66,8 +68,13 @@ def document(
         "metadataFile_upstream": public(record.metadata_url or "") or None,
     }
     yield (_encode(head)[:-1] + ', "contentFiles": [\n').encode("utf-8", "backslashreplace")
+    lines: list[str] = []
     for entry in _entries(contents, absent, skipped, written):
-        yield (_encode(entry) + ",\n").encode("utf-8", "backslashreplace")
+        lines.append(_encode(entry) + ",\n")
+        if len(lines) == AT_ONCE:
+            yield "".join(lines).encode("utf-8", "backslashreplace")
+            lines.clear()
+    yield "".join(lines).encode("utf-8", "backslashreplace")
     last = [_own_entry(log_entry), _unhashed("data/meta/sip.json")]
     tail: dict[str, Any] = {
         "sip_creation_timestamp": contents.timestamp,
