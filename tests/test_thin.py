@@ -28,6 +28,7 @@ from scripted import serving, whole
 
 from bagit_create.completion import change
 from bagit_create.sandbox import Fault, Sandbox
+from bagit_create.sip import disk
 from bagit_create.validation import validate
 
 META = "data/meta/sip.json"
@@ -371,11 +372,9 @@ def test_a_package_that_somebody_changes_meanwhile_is_left_to_them(
     full: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file of it is still there."""
-    real = change.sync
-
     def meddle(folder: Path) -> None:
         (full / "note.txt").write_text("x")
-        real(folder)
+        disk.sync(folder)
 
     monkeypatch.setattr(change, "sync", meddle)
     before = files_of(full)
