@@ -26,8 +26,9 @@ from lightbags import (
 from packages import Harvest
 from scripted import serving, whole
 
+from bagit_create.completion import change
 from bagit_create.sandbox import Fault, Sandbox
-from bagit_create.sip.disk import sync
+from bagit_create.sip import disk
 from bagit_create.validation import validate
 
 META = "data/meta/sip.json"
@@ -374,9 +375,9 @@ def test_a_package_that_somebody_changes_meanwhile_is_left_to_them(
 
     def meddle(folder: Path) -> None:
         (full / "note.txt").write_text("x")
-        sync(folder)
+        disk.sync(folder)
 
-    monkeypatch.setattr("bagit_create.completion.change.sync", meddle)
+    monkeypatch.setattr(change, "sync", meddle)
     before = files_of(full)
     told = run("thin", full, code=10)
 
