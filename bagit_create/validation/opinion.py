@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from importlib.metadata import version
 from pathlib import Path
 
 from .container import Kind
@@ -19,6 +18,8 @@ def ask(path: Path, irregular: dict[str, Kind]) -> str:
         bag and hang on the others, so it is not asked about such a bag.
     :returns: its name, verdict and reason in one line; that it crashed, if it did.
     """
+    from importlib.metadata import version  # seldom needed
+
     import bagit
 
     name = f"bagit-python {version('bagit')}"
