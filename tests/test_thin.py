@@ -372,6 +372,7 @@ def test_a_package_that_somebody_changes_meanwhile_is_left_to_them(
     full: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file of it is still there."""
+
     def meddle(folder: Path) -> None:
         (full / "note.txt").write_text("x")
         disk.sync(folder)

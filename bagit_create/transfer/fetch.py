@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 from .. import log
@@ -24,7 +24,7 @@ from .download import Download
 from .finished import fact, reusable, with_published
 from .partial import Partial
 from .pool import run
-from .room import Room
+from .room import Room, total_of
 
 SMALL = 64 * 1024
 """Bytes up to which a local file is copied in one thread with all others of its kind.
@@ -67,7 +67,7 @@ def fetch(
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
-    total = _total(placed)
+    total = total_of(placed)
     events.started(len(placed), total)
     stopped = [False]
     folders: set[str] = set()
@@ -164,6 +164,7 @@ class _Transfer:
         self._following: dict[str, str] = {}
         """By the bag path of a small file the address of the next: its server may begin with it."""
         self._room = None if parts is None else Room(bag, total)
+        self._workers: set[int] = set()
         self._lock = Lock()
         self._number = count()
         self._started = now()
@@ -233,8 +234,11 @@ class _Transfer:
             self._advanced,
             self._max_size,
         )
+        self._workers.add(get_ident())
         following = self._following.get(item.bagpath)
-        if following is not None and self.connections() == 1:
+        # Where several threads are at work, another one has taken the next file by now: an answer
+        # that nobody reads would keep its connection until the end.
+        if following is not None and len(self._workers) == 1 and self.connections() == 1:
             self._client.ahead(following)
         try:
             one.run()
@@ -290,12 +294,3 @@ class _Transfer:
         self._events.file_done(item.bagpath)
         log.debug(f"made {item.bagpath} ({size} bytes)")
         return fetched
-
-
-def _total(placed: Sequence[Placed]) -> int | None:
-    total = 0
-    for item in placed:
-        if item.entry.size is None:
-            return None
-        total += item.entry.size
-    return total
