@@ -32,7 +32,8 @@ SMALL = 64 * 1024
 Copying it is nearly all interpreter, so that a second thread only gets in the way: measured,
 100,000 files of 1 KiB take twice as long with two threads as with one.
 """
-
+NAMED_AT_MOST = 50
+"""Files that are warned about one by one, if many cannot be had; the result has all."""
 SMALL_FILE_S = 0.0002
 """Seconds of interpreter that a small file costs, measured."""
 LONG_WAIT_S = 0.005
@@ -122,6 +123,7 @@ def _tolerant(
     work: Callable[[Placed], Fetched], allow_missing: bool, forgive: bool
 ) -> Callable[[Placed], Fetched | Missing]:
     """The same work, which does without a file that upstream withholds where it may."""
+    told = count()
 
     def attempt(item: Placed) -> Fetched | Missing:
         try:
@@ -130,8 +132,9 @@ def _tolerant(
             may = isinstance(err, TransferError) and err.withheld
             if not forgive and not (may and (allow_missing or item.entry.optional)):
                 raise
-            where = f" ({err.where})" if forgive and err.where else ""
-            log.warning(f"not in the package: {item.entry.name}: {err.headline()}{where}")
+            where = f" ({err.where})" * bool(forgive and err.where)
+            tell = log.info if forgive and next(told) >= NAMED_AT_MOST else log.warning
+            tell(f"not in the package: {item.entry.name}: {err.headline()}{where}")
             return Missing(item, err.message, err.http_status, err.exit_code)
 
     return attempt
