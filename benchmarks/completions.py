@@ -182,8 +182,7 @@ def main() -> None:
     print(f"{trial.kills} kills in {rounds} packages; wrong: {len(trial.wrong)}")
     print(*(f"  {one}" for one in trial.wrong), sep="\n", end="\n" if trial.wrong else "")
     print(f"after kills: {', '.join(f'{n} {state}' for state, n in trial.states.most_common())}")
-    again = trial.asked_again
-    print(f"different results: {len(trial.results)}; finished files asked for again: {again}")
+    print(f"results: {len(trial.results)}; finished and asked for again: {trial.asked_again}")
     sys.exit(bool(trial.wrong) or len(trial.results) != 1)
 
 

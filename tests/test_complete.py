@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from faulty import FACTS, populate
-from lightbags import assert_alone, assert_full, bic, promised, tree
+from lightbags import assert_alone, assert_full, bic, change_sip, promised, tree
 from packages import Harvest
 
 from bagit_create.sandbox import Sandbox
@@ -26,7 +26,9 @@ class Bench:
         self._harvest = harvest
         self._config = config
 
-    def light(self, recid: str | int = "7000001", source: str = "zenodo", **more: Any) -> Path:
+    def light(
+        self, recid: str | int | None = "7000001", source: str = "zenodo", **more: Any
+    ) -> Path:
         result = self._harvest(recid, source, dry_run=True, **more)
         assert 0 == result["status"], result
         return Path(result["path"])
@@ -308,3 +310,102 @@ def test_several_packages_are_completed_one_by_one(bench: Bench, config_file: Pa
     assert [str(one), str(broken), str(other)] == [x["path"] for x in told["packages"]]
     assert_full(one)
     assert_full(other)
+
+
+def test_a_full_package_is_no_fault_whatever_could_not_be_changed_in_it(
+    bench: Bench, harvest: Harvest
+) -> None:
+    """There is nothing to do."""
+    path = Path(harvest(7000001)["path"])
+    text = (path / META).read_text(encoding="utf-8")
+    change_sip(path, lambda _: text.replace('"recid":', '"recid": "x", "recid":'))
+
+    assert "valid" in bench.run("complete", path)
+
+
+# -- light SIPs of others -------------------------------------------------------------------------
+
+
+def test_a_light_sip_of_the_forerunner_is_completed(
+    bench: Bench, sandbox: Sandbox, config_file: Path
+) -> None:
+    """bagit_create 1.5.3 promises the metadata too, which is here in another form; it counts in
+    Payload-Oxum what is here; it lists a file only if its checksum is an md5."""
+    populate(sandbox)
+    path = bench.light("2", "cod")
+    for one in ("manifest-sha512.txt", "manifest-adler32.txt", "tagmanifest-sha512.txt"):
+        (path / one).unlink()
+    address = sandbox.url("cod") + "/api/records/2"
+    with (path / "fetch.txt").open("a") as promises:
+        promises.write(f"{address} 17 data/content/metadata.json\n")
+    lines = (path / "manifest-md5.txt").read_text("utf-8").splitlines()
+    here = [line for line in lines if (path / line.split("  ", 1)[1]).exists()]
+    (path / "manifest-md5.txt").write_text("\n".join(here) + "\n", "utf-8")
+    size = sum((path / one).stat().st_size for one in payload(path))
+    info = (path / "bag-info.txt").read_text("utf-8")
+    oxum = re.sub(r"Oxum: .*", f"Oxum: {size}.{len(payload(path))}", info)
+    (path / "bag-info.txt").write_text(oxum, "utf-8")
+    tags = path / "tagmanifest-md5.txt"
+    tags.write_text(re.sub(r"(?m)^.*-(?:sha512|adler32)\.txt\n", "", tags.read_text()))
+    change_sip(path, lambda document: [e["origin"].pop("checksum", 0) for e in files(document)])
+    assert "incomplete" == validate(path).verdict
+
+    bench.run("complete", path)
+
+    assert_full(path)
+    assert payload(path) == set(listed(path, "md5")) == set(listed(path, "sha512"))
+    assert "" == (path / "fetch.txt").read_text()
+
+
+def files(document: Any) -> list[Any]:
+    return [one for one in document["contentFiles"] if not one["downloaded"]]
+
+
+def test_a_checksum_that_only_sip_json_has_is_verified_too(bench: Bench, sandbox: Sandbox) -> None:
+    """No manifest lists these files, as in light SIPs of the forerunner."""
+    populate(sandbox)
+    path = bench.light(FACTS["codimd"].recid, "codimd")
+
+    def tell(document: Any) -> None:
+        for one in files(document):
+            one["checksum"] = ["adler32:00000001"]
+
+    change_sip(path, tell)
+    told = bench.run("complete", path, code=9)
+
+    assert 2 == told.count("not moved: ")
+    assert "incomplete" == validate(path).verdict
+
+
+def test_a_light_sip_of_a_folder_is_completed_from_that_folder(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Where it was named: a bag alone opens no file of this machine."""
+    folder = tmp_path / "folder ü"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub/a b.txt").write_bytes(b"alpha")
+    (folder / "#1 100%.txt").write_bytes(b"beta")
+    path = bench.light(None, "local", source_path=folder, author="Ada")
+
+    bench.run("complete", path, code=2)
+    bench.run("complete", path, "--file-root", tmp_path)
+    assert_full(path)
+    assert {b"alpha", b"beta"} <= {(path / one).read_bytes() for one in payload(path)}
+
+
+def test_an_entry_that_is_missing_in_sip_json_refuses_the_package(
+    bench: Bench, sandbox: Sandbox
+) -> None:
+    """A file that sip.json does not know would make the full one invalid."""
+    path = bench.light()
+
+    def forget(document: Any) -> None:
+        document["contentFiles"] = [
+            one for one in document["contentFiles"] if not one["bagpath"].endswith(".pdf")
+        ]
+
+    change_sip(path, forget)
+    sandbox.seen.clear()
+    bench.run("complete", path, code=11)
+
+    assert [] == sandbox.seen

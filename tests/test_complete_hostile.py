@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -217,6 +218,22 @@ def test_a_server_that_fails_is_asked_once_for_each_further_file(tmp_path: Path)
 
         assert 3 * 3 + 17 + 10 == len(one.asked)
     assert 20 == len(promised(path))
+
+
+def test_no_file_is_asked_for_twice_where_several_threads_are_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that is sent ahead is of use to the one thread only that will read its answer."""
+    useful = iter([1, 4, 4, 4])
+    transfer = sys.modules["bagit_create.transfer.fetch"]._Transfer
+    monkeypatch.setattr(transfer, "connections", lambda _: next(useful, 1))
+    files = many(60)
+    with serving() as one:
+        one.keep = True
+        complete(holey(tmp_path / "bag", one, files))
+
+        assert len(one.asked) <= 60 + 4
+        assert sorted(map(place_of, files)) == sorted({*one.paths()})
 
 
 # -- sizes ----------------------------------------------------------------------------------------

@@ -623,3 +623,18 @@ def test_xrootd_is_asked_only_where_it_was_allowed(
 
     assert (0 if allowed else 2) == done.exit_code, done.stderr
     assert allowed == (folder / "asked").exists()
+
+
+def test_a_signed_address_is_asked_as_it_is_and_told_without_its_signature(
+    server: Scripted, tmp_path: Path
+) -> None:
+    """Object stores hand such addresses out; they are credentials."""
+    url = f"{server.url}/x?versionId=1&X-Amz-Signature={TOKEN}&a=b"
+    path = pointing(tmp_path / "bag", server, url)
+    done = complete(path, "-v", code=8)
+
+    assert [url.removeprefix(server.url)] == server.paths()
+    assert TOKEN not in done.stdout + done.stderr
+    server.answers[url.removeprefix(server.url)] = lambda _: whole(ONE["data/a.txt"])
+    complete(path)
+    assert_full(path, ONE)

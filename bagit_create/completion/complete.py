@@ -85,10 +85,10 @@ class _Run(Change):
         report, old = self._examine()
         planner = Planner(self._path, report, old, self._options)
         chosen, wrong = planner.look()
-        self._refuse(old, planner.faults, planner.hint())
-        if not chosen:
+        if not chosen and not report.counts["error"]:
             workshop.tidy(self._path)
-            return Completion(self._path, report, left=len(old.missing()))
+            return Completion(self._path, report)
+        self._refuse(old, planner.faults, planner.hint())
         instance = instance_of(self._path, self._options.config) if old.sip is not None else None
         policy = Policy(self._options, instance)
         plan = planner.plan(chosen, wrong, policy)
@@ -104,8 +104,10 @@ class _Run(Change):
     ) -> Completion | None:
         """Fetch, verify, build, replace; None if there is nothing to build a new bag of."""
         workshop.sweep(staging, {one.bagpath for one in plan.placed})
-        needed = sum(one.entry.size or 0 for one in plan.placed)
-        check_space(self._path.parent, staging.left_to_write(needed), len(plan.placed))
+        needed = staging.left_to_write(sum(one.entry.size or 0 for one in plan.placed))
+        if not workshop.can_link(staging, self._path):
+            needed += old.there.payload.total()  # it has to be copied
+        check_space(self._path.parent, needed, len(plan.placed))
         new = NewBag(old, self._path, staging.bag)
         self._events.phase("fetch")
         fetched, failed = transfer.fetch(

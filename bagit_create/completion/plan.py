@@ -118,7 +118,8 @@ class Planner:
 
     def _promised_here(self) -> Iterator[str]:
         payload = self._old.there.payload
-        return (path for path in self._old.tags.fetch.lines if path in payload)
+        lines = self._old.tags.fetch.lines
+        return (path for path in lines if path in payload and path != SIP_JSON)
 
     def _expected(self, path: str) -> Iterator[Checksum]:
         """Every digest that is told of a file and can be compared."""

@@ -43,11 +43,11 @@ def _by_three(new: Path, old: Path) -> None:
     before = aside(old)
     if os.path.lexists(before):
         raise left_behind(old)
-    os.rename(old, before)
     try:
+        os.rename(old, before)
         os.rename(new, old)
     except BaseException:
-        if not os.path.lexists(old):
+        if os.path.lexists(before) and not os.path.lexists(old):
             os.rename(before, old)
         raise
     os.rename(before, new)

@@ -75,6 +75,17 @@ def _settle(staging: Staging, path: Path) -> None:
     ready.unlink(missing_ok=True)
 
 
+def can_link(staging: Staging, path: Path) -> bool:
+    """Whether the file system lets a file have two names."""
+    probe = staging.root / "probe"
+    try:
+        os.link(path / "bagit.txt", probe, follow_symlinks=False)
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
 def sweep(staging: Staging, wanted: set[str]) -> None:
     """Leave in ``bag/`` only what an ended run has fetched of these files, whole or in part.
 

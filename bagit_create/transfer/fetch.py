@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 from .. import log
@@ -24,7 +24,7 @@ from .download import Download
 from .finished import fact, reusable, with_published
 from .partial import Partial
 from .pool import run
-from .room import Room
+from .room import Room, total_of
 from .tolerance import tolerant
 
 SMALL = 64 * 1024
@@ -33,7 +33,6 @@ SMALL = 64 * 1024
 Copying it is nearly all interpreter, so that a second thread only gets in the way: measured,
 100,000 files of 1 KiB take twice as long with two threads as with one.
 """
-
 SMALL_FILE_S = 0.0002
 """Seconds of interpreter that a small file costs, measured."""
 LONG_WAIT_S = 0.005
@@ -68,7 +67,7 @@ def fetch(
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
-    events.started(len(placed), _total(placed))
+    events.started(len(placed), total_of(placed))
     stopped = [False]
     folders: set[str] = set()
     if parts is not None:
@@ -92,7 +91,7 @@ def fetch(
     missing: list[Missing] = []
     todo = [item for item in placed if item.bagpath not in reused]
     transfer = _Transfer(
-        bag, client, algorithms, events, parts, finish, lambda: stopped[0], _total(todo), max_size
+        bag, client, algorithms, events, parts, finish, lambda: stopped[0], total_of(todo), max_size
     )
     made = [item for item in todo if item.entry.maker is not None]
     local = [item for item in todo if item.entry.path is not None]
@@ -145,6 +144,7 @@ class _Transfer:
         self._following: dict[str, str] = {}
         """By the bag path of a small file the address of the next: its server may begin with it."""
         self._room = None if parts is None else Room(bag, total)
+        self._workers: set[int] = set()
         self._lock = Lock()
         self._started = now()
 
@@ -213,8 +213,11 @@ class _Transfer:
             self._advanced,
             self._max_size,
         )
+        self._workers.add(get_ident())
         following = self._following.get(item.bagpath)
-        if following is not None and self.connections() == 1:
+        # Where several threads are at work, another one has taken the next file by now: an answer
+        # that nobody reads would keep its connection until the end.
+        if following is not None and len(self._workers) == 1 and self.connections() == 1:
             self._client.ahead(following)
         try:
             one.run()
@@ -274,12 +277,3 @@ class _Transfer:
         self._events.file_done(item.bagpath)
         log.debug(f"made {item.bagpath} ({size} bytes)")
         return fetched
-
-
-def _total(placed: Sequence[Placed]) -> int | None:
-    total = 0
-    for item in placed:
-        if item.entry.size is None:
-            return None
-        total += item.entry.size
-    return total

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
+
+from ..model import Placed
 
 EVERY = 64 * 1024 * 1024
 """Bytes after which the disk is looked at again."""
 SPARED = 256 * 1024 * 1024
 """Bytes that are left to others where nobody knows how much is still to come."""
+
+
+def total_of(placed: Sequence[Placed]) -> int | None:
+    """The bytes of all these files, None if the size of one is unknown."""
+    total = 0
+    for item in placed:
+        if item.entry.size is None:
+            return None
+        total += item.entry.size
+    return total
 
 
 class Room:

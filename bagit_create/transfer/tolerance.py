@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 from .. import log
 from ..errors import TransferError, UpstreamError
 from ..model import Fetched, Missing, Placed
+
+NAMED_AT_MOST = 50
+"""Files that are warned about one by one, if many cannot be had; the result has all."""
 
 
 def tolerant(
@@ -18,6 +22,8 @@ def tolerant(
     :param forgive: it may do without every file that cannot be had, whatever is wrong with it.
     """
 
+    told = count()
+
     def attempt(item: Placed) -> Fetched | Missing | None:
         try:
             return work(item)
@@ -26,7 +32,8 @@ def tolerant(
             if not forgive and not (may and (allow_missing or item.entry.optional)):
                 raise
             where = f" ({err.where})" if forgive and err.where else ""
-            log.warning(f"not in the package: {item.entry.name}: {err.headline()}{where}")
+            tell = log.info if forgive and next(told) >= NAMED_AT_MOST else log.warning
+            tell(f"not in the package: {item.entry.name}: {err.headline()}{where}")
             return Missing(item, err.message, err.http_status, err.exit_code)
 
     return attempt
