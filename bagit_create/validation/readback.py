@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TypeVar
 
 from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, ParallelDigests, read_block
@@ -69,9 +69,10 @@ def each(
     width = max(1, min(jobs, os.cpu_count() or 1))
     large = (item for item in items if size(item) > SMALL)
     lock = Lock()
+    stopped = Event()
 
     def take_turns() -> None:
-        while True:
+        while not stopped.is_set():
             with lock:
                 item = next(large, None)
             if item is None:
@@ -80,11 +81,15 @@ def each(
 
     with ThreadPoolExecutor(width) as pool:
         waiting = [pool.submit(take_turns) for _ in range(width)]
-        for item in items:
-            if size(item) <= SMALL:
-                work(item)
-        for one in waiting:
-            one.result()
+        try:
+            for item in items:
+                if size(item) <= SMALL:
+                    work(item)
+            for one in waiting:
+                one.result()
+        except BaseException:  # Ctrl-C, say: what is under way is the last
+            stopped.set()
+            raise
 
 
 def digest(
