@@ -144,6 +144,7 @@ def test_without_a_trace_of_the_run_two_bags_are_for_their_keeper_to_judge(
 
     assert str(aside) in done.stderr
     assert before == tree(bag) == tree(aside)
+    assert [] == remains(bag)
     assert [] == server.asked
 
 

@@ -104,9 +104,8 @@ class Change:
         """
         staging = workshop.open_staging(self._path)
         try:
-            staging.bag.chmod(
-                0o700
-            )  # what comes may be for few eyes; it gets its rights in the end
+            # What comes may be for few eyes; the folder gets its own rights in the end.
+            staging.bag.chmod(0o700)
             try:
                 done = work(staging)
             except (InvalidSip, FileNotFoundError):

@@ -99,10 +99,11 @@ class TagFiles:
         proofs = [one for name, one in self._manifests.items() if name in CRYPTOGRAPHIC]
         bare = [path for path in self._fresh if not any(path in one for one in proofs)]
         for name, one in self._manifests.items():
-            if one in proofs and bare:
+            is_proof = name in CRYPTOGRAPHIC
+            if is_proof and bare:
                 more = [self._line(self._fresh[path][1][name], path).rstrip("\n") for path in bare]
                 self._edit(one.name, same, more)
-            elif one in proofs or any(path in one for path in self._gone):
+            elif is_proof or any(path in one for path in self._gone):
                 self._new.keep(one.name)
             else:
                 self._stale[one.name] = False

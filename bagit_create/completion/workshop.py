@@ -38,12 +38,14 @@ def open_staging(path: Path) -> Staging:
         raise
     try:
         _settle(staging, path)
-    except OSError as err:
-        staging.keep()
+    except (OSError, SipError) as err:
+        if staging.is_worth_keeping() or (staging.root / READY).exists():
+            staging.keep()
+        else:
+            staging.discard()
+        if isinstance(err, SipError):
+            raise
         raise cannot_write(err, path) from err
-    except BaseException:
-        staging.keep()
-        raise
     return staging
 
 
@@ -111,6 +113,7 @@ def set_aside(staging: Staging, fetched: set[str]) -> None:
             if inside in fetched:
                 continue
             if (staging.parts / note_name(inside)).exists():
+                (staging.root / _LATER).mkdir(mode=0o700, exist_ok=True)
                 later = staging.root / _LATER / inside
                 later.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(file, later)
