@@ -372,3 +372,14 @@ def test_two_packages_of_one_name_and_other_content_are_told(tmp_path: Path) -> 
     result = run(made[0], twin)
     assert 11 == result.exit_code
     assert "error C59" in result.stdout
+
+
+def test_a_disk_that_is_no_bag_is_not_listed(tmp_path: Path) -> None:
+    """A look for bagit.txt comes first; a bag one level down is pointed out."""
+    good_bag(tmp_path / "store/inner")
+    (tmp_path / "store/heap").mkdir()
+    os.mkfifo(tmp_path / "store/heap/pipe")
+
+    told = as_json("--bag", tmp_path / "store")["reports"][0]["findings"]
+
+    assert [("S01", "inner"), ("D01", "bagit.txt")] == [(one["id"], one["file"]) for one in told]

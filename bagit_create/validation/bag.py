@@ -29,6 +29,9 @@ from .structure import Structure, types
 from .table import Column, Table
 from .tags import TagFiles
 
+BAGS_NAMED = 3
+"""Bags below what is none that are pointed out."""
+
 
 def validate(
     path: Path,
@@ -140,6 +143,10 @@ class Examination:
     def _is_bag(self) -> bool:
         """List what is there; False if there is nothing to examine further."""
         found, there = self._found, self.there
+        folder = self._container
+        if isinstance(folder, FolderBag) and not folder.is_declared():
+            self._no_bag(folder.bags_below())  # what is in it need not be listed, be it a disk
+            return False
         there.scan()
         kind = there.irregular.get("bagit.txt")
         if kind is not None or "bagit.txt" in there.folders:
@@ -147,11 +154,8 @@ class Examination:
             found.error("D16", "bagit.txt", f"is a {name}, not a regular file; refusing to read")
             return False
         if "bagit.txt" not in there.tags:
-            inner = sorted(p for p in there.tags if re.fullmatch(r"[^/]+/bagit\.txt", p))
-            for path in inner[:3]:
-                text = f"no bagit.txt here, but {path[:-10]} is a bag; validate that"
-                found.error("S01", path[:-10], text)
-            found.error("D01", "bagit.txt", "missing; this folder does not declare itself a bag")
+            inner = (p for p in there.tags if re.fullmatch(r"[^/]+/bagit\.txt", p))
+            self._no_bag(sorted(path[:-10] for path in inner))
             return False
         if there.irregular.get("data") is Kind.LINK:
             found.error("S03", "data", "is a symbolic link; it was not followed")
@@ -160,6 +164,13 @@ class Examination:
         elif "data" not in there.folders:
             found.error("S02", "data/", "missing; every bag needs a payload folder")
         return True
+
+    def _no_bag(self, below: list[str]) -> None:
+        for name in below[:BAGS_NAMED]:
+            text = f"no bagit.txt here, but {name} is a bag; validate that"
+            self._found.error("S01", name, text)
+        text = "missing; this folder does not declare itself a bag"
+        self._found.error("D01", "bagit.txt", text)
 
     # -- the whole check ------------------------------------------------------------------------
 

@@ -32,6 +32,29 @@ class FolderBag:
         self.name = path.absolute().name
         self._root = os.fspath(path)
 
+    def is_declared(self) -> bool:
+        """Whether anything stands where bagit.txt should, or that cannot be told."""
+        try:
+            os.lstat(f"{self._root}/bagit.txt")
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def bags_below(self) -> list[str]:
+        """The names of the folders directly in this one that declare themselves bags."""
+        try:
+            with os.scandir(self._root) as entries:
+                return sorted(
+                    one.name
+                    for one in entries
+                    if one.is_dir(follow_symlinks=False)
+                    and os.path.lexists(f"{one.path}/bagit.txt")
+                )
+        except OSError:
+            return []
+
     def members(self, unreadable: Callable[[str, OSError], None]) -> Iterator[Member]:
         """See :meth:`.container.Container.members`."""
         todo = [""]
