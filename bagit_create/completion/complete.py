@@ -104,10 +104,10 @@ class _Run(Change):
     ) -> Completion | None:
         """Fetch, verify, build, replace; None if there is nothing to build a new bag of."""
         workshop.sweep(staging, {one.bagpath for one in plan.placed})
-        needed = staging.left_to_write(sum(one.entry.size or 0 for one in plan.placed))
+        needed = sum(one.entry.size or 0 for one in plan.placed)
         if not workshop.can_link(staging, self._path):
             needed += old.there.payload.total()  # it has to be copied
-        check_space(self._path.parent, needed, len(plan.placed))
+        check_space(self._path.parent, needed, len(plan.placed), staging.here())
         new = NewBag(old, self._path, staging.bag)
         self._events.phase("fetch")
         fetched, failed = transfer.fetch(
