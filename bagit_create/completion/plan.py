@@ -70,7 +70,7 @@ class Planner:
         chosen = [path for path in (*missing, *wrong) if matches(path, only)]
         if only and (missing or wrong) and not chosen:
             raise InputError("No file that is missing has such a name.", where=", ".join(only))
-        taken = frozenset(path for path in wrong if path in set(chosen))
+        taken = frozenset(wrong) & frozenset(chosen)
         self._judge(wrong if len(taken) == len(wrong) else [])
         self.faults += self._unplaceable(chosen)
         return chosen, taken

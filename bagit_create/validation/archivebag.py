@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
@@ -47,12 +48,12 @@ class ArchiveBag(Container):
 
     # -- for those who derive -----------------------------------------------------------------
 
+    @abstractmethod
     def blocks(self, row: int) -> Iterator[Block]:
         """The bytes of a member. A block is good until the next one.
 
         :raises OSError: if it cannot be read, or is not what was declared.
         """
-        raise NotImplementedError
 
     def settle(self, flat_ok: bool) -> bool:
         """Find the bag, once all members are listed; see :meth:`Listing.settle`."""
