@@ -6,30 +6,20 @@ import errno
 import os
 import re
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
-from . import config, credentials, log, paths, pipelines, sso
+from . import access, log, paths, pipelines
 from .assembly import NAMED_AT_MOST, Assembly
 from .checksums import known
 from .client import Client
-from .config import Instance
-from .credentials import Secret
-from .errors import BicError, InputError, Interrupted, InvalidSip, SipError, UpstreamError
+from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
 from .model import Events, FileEntry, Record, Result, Silent
 from .options import RECID, JobOptions
 from .sip.disk import FULL, cannot_write, check_space, check_target, full, sync_folder
 from .sip.staging import Staging
 from .urls import clean
-from .wire import Wire
 
-if TYPE_CHECKING:
-    from http.cookiejar import CookieJar
-
-SHARE_PARAMETERS = ("token", "access_token", "resource-token", "access_request_token")
-WITH_SHARE_LINKS = ("inveniordm", "zenodo")
 PLACEHOLDER = ".keep"
 """The empty file that keeps an empty folder, as RFC 8493 section 2.1.3 suggests."""
 COLUMN = 50
@@ -46,20 +36,15 @@ class Job:
         self._next = ""
         self.made: Result | None = None
         """What was made, once it stands under its final name."""
-        for value in (options.token, options.invcookie):
-            self._log.hide(value.value if value else "")
-        if options.proxy:
-            login = re.search(r"//[^/@]*:([^/@]*)@", options.proxy.value)
-            self._log.hide(unquote(login[1]) if login else "")
-            self._log.hide(login[1] if login else "")
+        access.hide_secrets(options, own)
 
     def run(self) -> Result:
         """Make the package; see :func:`bagit_create.main.run`."""
         self._options.check()
-        instance, recid = self._whereabouts()
+        instance, recid = access.whereabouts(self._options)
         self._options.check(instance.pipeline)
         check_target(self._options.target)
-        client = self._client(instance, recid)
+        client = access.open_client(instance, recid, self._options, self._log, self._events)
         try:
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
@@ -74,67 +59,6 @@ class Job:
         finally:
             if client is not None:
                 client.close()
-
-    # -- before anything is asked -------------------------------------------------------------
-
-    def _whereabouts(self) -> tuple[Instance, str | None]:
-        """Which server and record are meant."""
-        options = self._options
-        known_servers = config.load(options.config)
-        if options.base_url:
-            one_off = known_servers.one_off(options.source or "", options.base_url)
-            known_servers = config.Config({one_off.name: one_off}, known_servers.kinds)
-        if options.url:
-            instance, recid = known_servers.resolve(options.url)
-            if options.source and options.source.lower() != instance.name:
-                raise InputError(
-                    f"--source is {options.source}, but the address belongs to {instance.name}."
-                )
-            known = replace(options, url=None, source=instance.name, recid=recid)
-            known.check(instance.pipeline)
-            return instance, recid
-        return known_servers.instance(options.source or ""), options.recid
-
-    def _client(self, instance: Instance, recid: str | None) -> Client | None:
-        if instance.pipeline == "local":
-            return None
-        options = self._options
-        token = credentials.find(instance, options.invcookie or options.token)
-        share = _share(options.url)
-        self._log.hide(share[1].value if share else "")
-        if instance.pipeline not in WITH_SHARE_LINKS:
-            share = None  # elsewhere it means something else: a registration with Indico
-        jar: CookieJar | None = None
-        if options.cookies:
-            jar = credentials.read_cookies(options.cookies)
-        if options.cert:
-            jar = sso.sign_on(f"{instance.base_url}/record/{recid}", options.cert, jar)
-        for value in (
-            token and token.value,
-            share and share[1].value,
-            *(c.value for c in jar or ()),
-        ):
-            self._log.hide(value or "")
-        if options.skipssl:
-            log.warning("certificates are not checked (--skipssl): nobody vouches for the source")
-        wire = Wire(
-            instance.base_url,
-            token=token,
-            cookie=instance.credential_cookie,
-            jar=jar,
-            share=share,
-            proxy=options.proxy,
-            timeout=options.timeout,
-            verify=not options.skipssl,
-        )
-        return Client(
-            wire,
-            hosts=instance.hosts,
-            retries=options.retries,
-            max_wait=options.max_wait,
-            credential_hint=_credential_hint(instance),
-            events=self._events,
-        )
 
     def _remark_on(self, record: Record) -> None:
         for what, text in (("source", record.source), ("record id", record.recid)):
@@ -267,20 +191,3 @@ def _is_address(url: str) -> bool:
         return bool(parts.scheme) and parts.port != 0
     except ValueError:  # "http://[x", "http://x:99999/"
         return False
-
-
-def _share(url: str | None) -> tuple[str, Secret] | None:
-    """The parameter of a share link in the address the user gave, and its value."""
-    for name, value in parse_qsl(urlsplit(url or "").query):
-        if name in SHARE_PARAMETERS and value:
-            return name, Secret(value)
-    return None
-
-
-def _credential_hint(instance: Instance) -> str:
-    if not instance.credential:
-        return ""
-    way = f"in {credentials.variable_for(instance.name)}"
-    if not instance.configured:
-        way = "with --token-file"
-    return f"{instance.credential}, from {instance.credential_help}; give it {way}"

@@ -76,15 +76,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
+    "access": GROUND | {"client", "config", "credentials", "options", "sso", "wire"},
     "job": GROUND
     | {
-        "sso",
-        "wire",
+        "access",
         "assembly",
         "checksums",
         "client",
-        "config",
-        "credentials",
         "options",
         "paths",
         "pipelines",
@@ -92,6 +90,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "urls",
     },
     "main": GROUND | {"credentials", "job", "options"},
+    # many records
+    "listing": GROUND
+    | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
     # the terminal
     "console": GROUND,
     "cli": GROUND

@@ -1,0 +1,11 @@
+"""The records of a source: sets, communities, categories, groups, searches.
+
+A lister is one module beside this one and a line in :data:`LISTERS`, by the kind of its server.
+"""
+
+from __future__ import annotations
+
+from .base import Listed, Selection, Tally
+from .listing import LISTERS, Listing, list_records
+
+__all__ = ["LISTERS", "Listed", "Listing", "Selection", "Tally", "list_records"]

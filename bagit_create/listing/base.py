@@ -1,0 +1,94 @@
+"""What is listed, and what every lister is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which records of a source are meant; the source itself is named by the job's options.
+
+    ``set`` is an OAI-PMH set, ``community`` a slug (InvenioRDM, Zenodo), ``collection`` a name
+    (Invenio v1), ``category`` an id (Indico), ``group`` a path or id (GitLab), ``query`` is in
+    upstream's own language. ``since`` and ``until`` are ISO dates or UTC times, both included, of
+    the last change (of the event, with Indico). ``via`` is ``"oai"`` or ``"search"``; ``""``
+    leaves the choice to the lister. ``limit`` ends the list after so many records.
+    """
+
+    set: str = ""
+    community: str = ""
+    collection: str = ""
+    category: str = ""
+    group: str = ""
+    query: str = ""
+    since: str = ""
+    until: str = ""
+    all_versions: bool = False
+    via: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One record as a list names it.
+
+    ``recid`` is what ``--recid`` takes. ``modified`` is an ISO time in UTC as upstream gives it,
+    ``""`` if it does not. A ``deleted`` record is told of and cannot be harvested.
+    """
+
+    source: str
+    recid: str
+    modified: str = ""
+    title: str = ""
+    deleted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a line of ``bic list --json`` says: only what is known."""
+        facts = {
+            "source": self.source,
+            "recid": self.recid,
+            "modified": self.modified,
+            "title": self.title,
+            "deleted": self.deleted,
+        }
+        return {key: value for key, value in facts.items() if value or key in ("source", "recid")}
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of a list, reconciled when it has come to its end.
+
+    ``expected`` is how many upstream said there are, None if it does not say. ``found`` counts
+    each record once, deleted ones among them (``deleted``); ``repeated`` are those that came again.
+    ``pages`` are answers that held records. ``notes`` say in words what a reader must know: what
+    kept the list from being complete, what was left out.
+    """
+
+    expected: int | None = None
+    found: int = 0
+    deleted: int = 0
+    repeated: int = 0
+    pages: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def shortfall(self) -> int:
+        """Records that upstream counts and did not list."""
+        return max(0, (self.expected or 0) - self.found)
+
+
+class Lister(Protocol):
+    """Lists the records of one kind of source. It is made with its instance and a client."""
+
+    def records(self, selection: Selection, tally: Tally) -> Iterator[Listed]:
+        """The records, as upstream's pages bring them; each may come more than once.
+
+        Memory does not grow with their number. ``tally`` is kept up to date but for ``found``,
+        ``deleted`` and ``repeated``, which the caller counts.
+
+        :raises InputError: if such a selection cannot be listed here, before any request.
+        :raises RecordNotFound, AccessDenied, Unreachable, UpstreamError: as a pipeline does.
+        """
