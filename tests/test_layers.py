@@ -105,7 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
-    "indico": {"indico_material"},
+    "indico": {"indico_export", "indico_material"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
     "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository"},
