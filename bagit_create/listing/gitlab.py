@@ -44,6 +44,8 @@ class GitLab:
             faults.append("--group is the path of a group, such as GROUP/SUBGROUP, or its number.")
         refuse(selection, ("group", "query", "since", "until"), self._instance.name, *faults)
         self._where = f"{self._api.gl.api_url}/groups/{quote(group, safe='')}/projects"
+        if not self._client.wire.has_credential:
+            tally.notes.append("asked without a token: only public projects are listed")
         window = _Window(selection)
         tally.expected = 0
         for archived in (False, True):
@@ -67,8 +69,6 @@ class GitLab:
                     elif tally.expected is not None:
                         tally.expected -= 1
         tally.notes += window.notes
-        if not self._client.wire.has_credential:
-            tally.notes.append("asked without a token: only public projects are listed")
         tally.notes += self._shared()
 
     # -- the pages ----------------------------------------------------------------------------
