@@ -25,6 +25,7 @@ _STEPS = {
     "fetch": "fetching",
     "verify": "reading back",
     "write": "writing",
+    "list": "listing",
 }
 
 
@@ -71,6 +72,7 @@ class Display:
         self.step = ""
         self.pause = ""
         self.files = 0
+        self.unit = "files"
         self.all_files: int | None = None
         self.bytes = 0
         self.all_bytes: int | None = None
@@ -100,6 +102,7 @@ class Display:
         """A step begins."""
         with self._lock:
             self.step = _STEPS.get(name, name)
+            self.unit = "records" if name == "list" else "files"
             self.pause = ""
             self.files = self.bytes = 0
             self.all_files = self.all_bytes = None
@@ -149,7 +152,9 @@ class Display:
         """``3 of 17 files, 1.2 of 3.4 GB``, as far as it is known."""
         parts = []
         if self.all_files:
-            parts.append(f"{self.files} of {self.all_files} files")
+            parts.append(f"{self.files} of {self.all_files} {self.unit}")
+        elif self.unit == "records":
+            parts.append(f"{self.files} records")
         if self.bytes or self.all_bytes:
             total = "" if self.all_bytes is None else f" of {size_text(self.all_bytes)}"
             parts.append(size_text(self.bytes) + total)

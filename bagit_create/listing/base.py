@@ -78,12 +78,18 @@ def refuse(selection: Selection, allowed: Collection[str], source: str, *more: s
         if getattr(selection, one.name) != one.default and one.name not in (*allowed, "limit")
     ]
     faults += [*more, *selection.faults()]
-    if len(faults) > 1:
-        raise InputError(
-            "\n- ".join(["Several things are wrong:", *faults]), hint="bic list --help"
-        )
     if faults:
-        raise InputError(faults[0], hint="bic list --help")
+        raise Refused(faults)
+
+
+class Refused(InputError):
+    """A request that cannot work; ``faults`` are what is wrong, one sentence each."""
+
+    def __init__(self, faults: list[str], hint: str = "bic list --help") -> None:
+        several = len(faults) > 1
+        text = "\n- ".join(["Several things are wrong:", *faults]) if several else faults[0]
+        super().__init__(text, hint=hint)
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,7 @@ class Lister(Protocol):
     def records(self, selection: Selection, tally: Tally) -> Iterator[Listed]:
         """The records, as upstream's pages bring them; each may come more than once.
 
+        The selection goes through :func:`refuse` first of all.
         Memory does not grow with their number. ``tally`` is kept up to date but for ``found``,
         ``deleted`` and ``repeated``, which the caller counts.
 
