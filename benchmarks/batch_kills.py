@@ -24,8 +24,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from bagit_create.batch import Item, JobFolder, Outcome, create, last_outcomes, survey
+from bagit_create.batch import Item, JobFolder, Outcome
 from bagit_create.batch import board as board_module
+from bagit_create.batch import create, last_outcomes, survey
 from bagit_create.batch.crew import Crew
 from bagit_create.batch.run import Quiet
 from bagit_create.options import JobOptions
