@@ -64,10 +64,9 @@ class InvenioV1:
             tally.pages += bool(ids)
             found = tally.found
             yield from (Listed(self._instance.name, str(one)) for one in ids)
-            if not ids or ids == before or (total is None and tally.found == found):
-                break
-            position, before = position + max(1, len(ids) - 1), ids
-            if total is not None and (tally.found >= total or position > total):
+            position, before, last = position + max(1, len(ids) - 1), ids, before
+            nothing_new = tally.found == found and position > (total or 0)
+            if not ids or ids == last or nothing_new or tally.found == total:
                 break
         if not tally.found and selection.collection:
             tally.notes.append(f"there may be no collection {selection.collection!r}")

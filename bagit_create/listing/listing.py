@@ -134,6 +134,8 @@ def check(options: JobOptions, selection: Selection, faults: Sequence[str] = ())
     """
     found = list(faults)
     hint = "bic list --help"
+    if not options.source:
+        raise Refused([*found, "--source is missing.", *selection.faults()])
     try:
         instance = access.instance_of(options)
     except InputError as err:

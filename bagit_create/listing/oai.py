@@ -69,8 +69,9 @@ class _Part:
 
     @property
     def has_order(self) -> bool:
-        """Whether all that is still to come is of the last datestamp or later."""
-        return self.ordered and self.stamps > 1
+        """Whether all that is still to come seems to be of the last datestamp or later; trusted
+        only where the size of the list will tell if it is not."""
+        return self.ordered and self.stamps > 1 and self.size is not None
 
     @property
     def is_short(self) -> bool:
