@@ -68,6 +68,8 @@ class InvenioV1:
             nothing_new = tally.found == found and position > (total or 0)
             if not ids or ids == last or nothing_new or tally.found == total:
                 break
+        if tally.shortfall:
+            tally.recount(self._total(selection))
         if not tally.found and selection.collection:
             tally.notes.append(f"there may be no collection {selection.collection!r}")
 

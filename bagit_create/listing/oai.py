@@ -107,11 +107,8 @@ class Provider:
         whole = _Part(start, end)
         yield from self._part(spec, whole, tally)
         if tally.expected is not None and tally.found + len(self._foreign) < tally.expected:
-            now = self._size(self._ask({"verb": "ListIdentifiers", **self._bounds(spec, whole)}))
-            if now is not None and now < tally.expected:
-                gone = tally.expected - now
-                tally.notes.append(f"{gone} fewer are there now than when the list began")
-                tally.expected = now
+            first = self._first(self._bounds(spec, whole))
+            tally.recount(self._size(first))
         if self._foreign:
             number = len(self._foreign)
             tally.notes.append(f"{number} have identifiers that name no record id here")

@@ -199,11 +199,7 @@ def _count(page: Page, tally: Tally) -> None:
 def _reconcile(search: Search, tally: Tally) -> None:
     """What was removed while it was listed is not missing: ask once more how many there are."""
     if tally.expected is not None and tally.found < tally.expected:
-        now = search.page(Window(), 1)
-        if now.total < tally.expected:
-            gone = tally.expected - now.total
-            tally.notes.append(f"{gone} fewer are there now than when the list began")
-            tally.expected = now.total
+        tally.recount(search.page(Window(), 1).total)
 
 
 def _ascend(times: list[datetime | None]) -> bool:
