@@ -37,7 +37,7 @@ def test_a_collection_is_listed_however_the_server_counts(
     assert len(sandbox.seen) <= 7
 
 
-@pytest.mark.parametrize("counts_from", [0, 1, None])
+@pytest.mark.parametrize("counts_from", [0, 1, -1, None])
 @pytest.mark.parametrize("number", [0, 1, 199, 200, 201, 399, 400])
 def test_no_record_is_lost_at_the_edge_of_a_page(
     lists: Lists, sandbox: Sandbox, number: int, counts_from: int | None

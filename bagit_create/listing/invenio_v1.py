@@ -62,6 +62,9 @@ class InvenioV1:
         position, before = 0, [-1]
         while True:
             ids = self._ids(selection, position)
+            if total and not ids and not position:  # a slice that begins before the first
+                position = 1
+                continue
             tally.pages += bool(ids)
             found = tally.found
             yield from (Listed(self._instance.name, str(one)) for one in ids)

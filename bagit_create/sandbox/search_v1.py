@@ -31,7 +31,8 @@ class Finder:
     """The search and the sets of one server.
 
     ``counts_from`` is what ``jrec`` counts from where ids are asked for: 0 in newer versions, 1
-    where pages of ids are as those of XML, None where all ids come at once whatever is asked.
+    where pages of ids are as those of XML, None where all ids come at once whatever is asked, and
+    -1 where they are counted from 1 and 0 is not looked for, so that nothing is found there.
     ``tells_total`` is false where XML has no comment with the number of hits. ``before_each`` is
     called with the number of each search, from 1.
     """
@@ -92,6 +93,8 @@ class Finder:
     def _ids(self, found: list[int], start: int, most: int) -> list[int]:
         if self.counts_from is None:
             return found
+        if self.counts_from == -1:
+            return found[start - 1 : start - 1 + most] if start else []
         if self.counts_from == 0:
             return found[start : start + most]
         return _counted_from_1(found, start, most)
