@@ -15,13 +15,14 @@ from listed import command, lists_with
 from bagit_create import log
 from bagit_create.credentials import Secret
 from bagit_create.errors import InputError, Interrupted
-from bagit_create.listing import LISTERS, Listed, Listing, Selection, Tally, list_records
+from bagit_create.listing import LISTERS, Listed, Listing, Selection, Tally, check, list_records
 from bagit_create.model import Silent
 from bagit_create.options import JobOptions
 from bagit_create.pipelines import PIPELINES
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.sandbox.crowd import DAY_MS, Crowd, Run
 
+OTHERS = ["cod", "gitlab", "indico", "codimd"]
 TOYS = ["--source", "zenodo", "--community", "toys"]
 
 
@@ -224,6 +225,19 @@ def test_everything_that_is_wrong_is_named_at_once(config_file: Path, sandbox: S
         "--limit is at least 1.",
     ):
         assert fault in done.stderr
+
+
+@pytest.mark.parametrize("source", ["cds", "cds-rdm", "zenodo", "cds-videos", *OTHERS])
+def test_every_lister_looks_at_the_selection_first(
+    config_file: Path, sandbox: Sandbox, source: str
+) -> None:
+    """No source has sets, groups and categories, all of them; what else is wrong is told too."""
+    selection = Selection(set="x", group="y", category="7", since="soon")
+    with pytest.raises(InputError) as refused:
+        check(JobOptions(source=source, config=config_file), selection, ["Another fault."])
+
+    assert 4 <= len(str(refused.value).split("\n- ")) and "Another fault." in str(refused.value)
+    assert "--from is an ISO date" in str(refused.value) and [] == sandbox.seen
 
 
 def test_a_source_is_needed(config_file: Path, sandbox: Sandbox) -> None:

@@ -241,13 +241,17 @@ def test_tokens_that_never_work_end_the_list_with_the_servers_words(
     assert 50 == done.tally.found and len(sandbox.seen) < 100
 
 
-def test_a_list_that_runs_in_a_circle_has_an_end(lists: Lists, old: Interface) -> None:
-    """The same page for every token."""
-    old.circles = True
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_list_that_runs_in_a_circle_has_an_end(
+    lists: Lists, old: Interface, length: int, counts: bool
+) -> None:
+    """The tokens lead back to a page that was told."""
+    old.circle, old.counts, old.page = length, counts, 20
     done = lists("cds", set="THESES")
 
-    assert "repeats one page for ever" in str(done.error)
-    assert 100 == done.tally.found
+    assert type(done.error) is UpstreamError and "goes in a circle" in str(done.error)
+    assert 20 * (length + 1) == done.tally.found
 
 
 def test_what_was_removed_meanwhile_is_not_missing(

@@ -142,7 +142,7 @@ class Provider:
     def _chain(self, spec: str, part: _Part, tally: Tally) -> Iterator[Listed]:
         """A list and its continuations; where a token fails, on from the last datestamp."""
         asked = self._bounds(spec, part)
-        before: list[Header] = []
+        pages: set[int] = set()
         token = ""
         while True:
             try:
@@ -151,7 +151,8 @@ class Provider:
                 if not part.has_order or part.last <= asked.get("from", ""):
                     raise
                 log.info(f"the list broke off and is gone on with from {part.last}")
-                part.resumed, token, before = True, "", []
+                part.resumed, token = True, ""
+                pages.clear()
                 asked = {**asked, "from": part.last}
                 continue
             if not token and not part.resumed:
@@ -161,13 +162,16 @@ class Provider:
             tally.pages += bool(message.headers)
             fresh = [one for one in message.headers if part.take(one)]
             yield from self._listed(fresh)
-            if message.token and message.headers and message.headers == before:
-                raise UpstreamError(
-                    "The list repeats one page for ever.", where=f"{self._url} after {part.last}"
-                )
-            before, token = message.headers, message.token
+            token = message.token
             if not token:
                 return
+            page = hash((*message.headers,) or token)
+            if page in pages:
+                raise UpstreamError(
+                    "The list goes in a circle: it comes back to a page that was there before.",
+                    where=f"{self._url}, at {part.last}",
+                )
+            pages.add(page)
 
     def _listed(self, headers: list[Header]) -> Iterator[Listed]:
         for one in headers:
