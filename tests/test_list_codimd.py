@@ -8,35 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listings import Lists, bic_list, ids, lists_of
 
-from bagit_create.credentials import Secret
 from bagit_create.errors import AccessDenied, InputError, Unreachable, UpstreamError
-from bagit_create.listing import Listed, Listing, Selection, list_records
-from bagit_create.options import JobOptions
+from bagit_create.listing import Listed
 from bagit_create.sandbox import Fault, Sandbox
 
 GONE = "gone000000000000000000"
 PRIVATE = "private00000000000000u"
 NOON = 1780315200000  # 2026-06-01T12:00:00Z
 
-Lists = Callable[..., tuple[list[Listed], Listing]]
-
 
 @pytest.fixture
 def listing(config_file: Path) -> Lists:
     """The records of a selection, and how it went."""
-
-    def call(cookie: str = "good", **selection: Any) -> tuple[list[Listed], Listing]:
-        options = JobOptions(
-            source="codimd",
-            config=config_file,
-            retries=1,
-            token=Secret(cookie) if cookie else None,
-        )
-        made = list_records(options, Selection(**selection))
-        return list(made), made
-
-    return call
+    return lists_of("codimd", config_file, "good")
 
 
 @pytest.fixture(params=["codimd", "hedgedoc"])
@@ -58,10 +44,6 @@ def history(sandbox: Sandbox) -> Callable[..., None]:
 
 def entry(recid: Any, **more: Any) -> dict[str, Any]:
     return {"id": recid, "text": "A note", "time": NOON, "tags": [], **more}
-
-
-def ids(found: tuple[list[Listed], Listing]) -> list[str]:
-    return [one.recid for one in found[0]]
 
 
 def test_a_history_is_listed(dialect: str, listing: Lists) -> None:
@@ -245,3 +227,29 @@ def test_all_that_a_history_does_not_know_is_refused_at_once(
 
     assert all(flag in str(caught.value) for flag in ("--query", "--group", "--all-versions"))
     assert not sandbox.seen
+
+
+def test_the_command_lists_a_history(config_file: Path) -> None:
+    """With the cookie from the environment."""
+    done = bic_list(config_file, "--source", "codimd", "--json", CODIMD_SESSION="good")
+
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (0, ["team-meeting", GONE, PRIVATE]) == (done.returncode, [o["recid"] for o in lines])
+
+
+def test_half_a_character_in_a_title_ends_no_list(config_file: Path, sandbox: Sandbox) -> None:
+    """JSON may hold one, and no terminal can show it."""
+    body = json.dumps({"history": [entry("a", text="x\ud800"), entry("b")]}).encode()
+    sandbox.fault("/history", Fault("html", body=body))
+
+    done = bic_list(config_file, "--source", "codimd", "--json", CODIMD_SESSION="good")
+
+    assert (0, 2) == (done.returncode, len(done.stdout.splitlines())), done.stderr
+
+
+def test_no_session_is_6(config_file: Path) -> None:
+    """With a word on where the cookie is had."""
+    done = bic_list(config_file, "--source", "codimd")
+
+    assert (6, "") == (done.returncode, done.stdout)
+    assert "connect.sid" in done.stderr

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from listings import Lists, bic_list, ids, lists_of
 
-from bagit_create.credentials import Secret
 from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
-from bagit_create.listing import Listed, Listing, Selection, list_records
+from bagit_create.listing import Listed, Selection, list_records
 from bagit_create.options import JobOptions
 from bagit_create.sandbox import Fault, Sandbox
 
 TOYS = ["7", "8", "9", "11", "12", "13", "21", "20"]
 """What a guest may see: archived ones are asked for last."""
 
-Lists = Callable[..., tuple[list[Listed], Listing]]
-
 
 @pytest.fixture
 def listing(config_file: Path) -> Lists:
     """The records of a selection, and how it went."""
-
-    def call(token: str = "", **selection: Any) -> tuple[list[Listed], Listing]:
-        options = JobOptions(
-            source="gitlab",
-            config=config_file,
-            retries=1,
-            token=Secret(token) if token else None,
-        )
-        made = list_records(options, Selection(**{"group": "toys", **selection}))
-        return list(made), made
-
-    return call
-
-
-def ids(found: tuple[list[Listed], Listing]) -> list[str]:
-    return [one.recid for one in found[0]]
+    return lists_of("gitlab", config_file, group="toys")
 
 
 def pages_asked(sandbox: Sandbox) -> list[str]:
@@ -265,6 +247,18 @@ def test_a_last_keyset_page_may_be_empty(listing: Lists, sandbox: Sandbox) -> No
     found, made = listing(group="crowd")
 
     assert (100, 1) == (len(found), made.tally.pages)
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_lists_a_group(config_file: Path) -> None:
+    """Ids to standard output; what was left out to standard error, without the token."""
+    done = bic_list(config_file, "--source", "gitlab", "--group", "toys", BIC_TOKEN_GITLAB="reader")
+
+    assert (0, ["7", "8", "9", "10"]) == (done.returncode, done.stdout.split()[:4])
+    assert "9 of 9 records found" in done.stderr and "only shared with this one" in done.stderr
+    assert "reader" not in done.stderr
 
 
 # -- refusals -------------------------------------------------------------------------------------

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from listings import Lists, bic_list, ids, lists_of
 
-from bagit_create.credentials import Secret
 from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
-from bagit_create.listing import Listed, Listing, Selection, list_records
+from bagit_create.listing import Listed, Selection, list_records
 from bagit_create.options import JobOptions
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.sandbox.indico_events import ZONE
 
 PUBLIC = ["101", "105", "106", "107", "108"]
-
-Lists = Callable[..., tuple[list[Listed], Listing]]
 
 
 @pytest.fixture
@@ -29,22 +27,7 @@ def options(config_file: Path) -> JobOptions:
 @pytest.fixture
 def listing(config_file: Path) -> Lists:
     """The records of a selection, and how it went."""
-
-    def call(token: str = "", **selection: Any) -> tuple[list[Listed], Listing]:
-        options = JobOptions(
-            source="indico",
-            config=config_file,
-            retries=1,
-            token=Secret(token) if token else None,
-        )
-        made = list_records(options, Selection(**{"category": "42", **selection}))
-        return list(made), made
-
-    return call
-
-
-def ids(found: tuple[list[Listed], Listing]) -> list[str]:
-    return [one.recid for one in found[0]]
+    return lists_of("indico", config_file, category="42")
 
 
 def numbers(first: int, count: int) -> list[str]:
@@ -301,6 +284,25 @@ def test_a_token_for_the_export_alone_may_not_open_the_page(listing: Lists) -> N
 
     assert [] == found
     assert any("may not open the category's page" in note for note in made.tally.notes)
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_lists_a_category(config_file: Path) -> None:
+    """As JSON lines, if that is asked for."""
+    done = bic_list(config_file, "--source", "indico", "--category", "42", "--json")
+
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (0, PUBLIC) == (done.returncode, [one["recid"] for one in lines])
+    assert "not public are left out" in done.stderr
+
+
+def test_a_category_that_is_missing_is_5(config_file: Path) -> None:
+    """An empty list would look as if all was well."""
+    done = bic_list(config_file, "--source", "indico", "--category", "4711")
+
+    assert (5, "") == (done.returncode, done.stdout)
 
 
 # -- refusals -------------------------------------------------------------------------------------
