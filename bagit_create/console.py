@@ -25,8 +25,11 @@ _STEPS = {
     "fetch": "fetching",
     "verify": "reading back",
     "write": "writing",
+    "records": "packaging",
     "list": "listing",
 }
+_UNITS = {"records": "records", "list": "records"}
+"""What is counted in a step, if it is not files."""
 
 
 def display(stream: TextIO, *, silent: bool = False, verbose: bool = False) -> Display:
@@ -71,8 +74,8 @@ class Display:
         self._shown = time.monotonic()
         self.step = ""
         self.pause = ""
-        self.files = 0
         self.unit = "files"
+        self.files = 0
         self.all_files: int | None = None
         self.bytes = 0
         self.all_bytes: int | None = None
@@ -102,7 +105,7 @@ class Display:
         """A step begins."""
         with self._lock:
             self.step = _STEPS.get(name, name)
-            self.unit = "records" if name == "list" else "files"
+            self.unit = _UNITS.get(name, "files")
             self.pause = ""
             self.files = self.bytes = 0
             self.all_files = self.all_bytes = None

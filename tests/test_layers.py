@@ -93,11 +93,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     # many records
     "listing": GROUND
     | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
+    "batch": GROUND
+    | {"access", "budget", "config", "credentials", "job", "main", "options", "sip", "version"},
     # the terminal
     "console": GROUND,
     "cli": GROUND
     | {"checksums", "config", "console", "credentials", "main", "options", "sandbox"}
-    | {"completion", "listing", "sip", "validation", "version"},
+    | {"batch", "completion", "listing", "sip", "validation", "version"},
     "__main__": {"cli"},
     # the miniature upstreams share no code with what they test
     "sandbox": set(),

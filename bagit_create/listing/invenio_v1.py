@@ -64,11 +64,12 @@ class InvenioV1:
             tally.pages += bool(ids)
             found = tally.found
             yield from (Listed(self._instance.name, str(one)) for one in ids)
-            if not ids or ids == before or (total is None and tally.found == found):
+            position, before, last = position + max(1, len(ids) - 1), ids, before
+            nothing_new = tally.found == found and position > (total or 0)
+            if not ids or ids == last or nothing_new or tally.found == total:
                 break
-            position, before = position + max(1, len(ids) - 1), ids
-            if total is not None and (tally.found >= total or position > total):
-                break
+        if tally.shortfall:
+            tally.recount(self._total(selection))
         if not tally.found and selection.collection:
             tally.notes.append(f"there may be no collection {selection.collection!r}")
 

@@ -69,8 +69,9 @@ class _Part:
 
     @property
     def has_order(self) -> bool:
-        """Whether all that is still to come is of the last datestamp or later."""
-        return self.ordered and self.stamps > 1
+        """Whether all that is still to come seems to be of the last datestamp or later; trusted
+        only where the size of the list will tell if it is not."""
+        return self.ordered and self.stamps > 1 and self.size is not None
 
     @property
     def is_short(self) -> bool:
@@ -106,11 +107,8 @@ class Provider:
         whole = _Part(start, end)
         yield from self._part(spec, whole, tally)
         if tally.expected is not None and tally.found + len(self._foreign) < tally.expected:
-            now = self._size(self._ask({"verb": "ListIdentifiers", **self._bounds(spec, whole)}))
-            if now is not None and now < tally.expected:
-                gone = tally.expected - now
-                tally.notes.append(f"{gone} fewer are there now than when the list began")
-                tally.expected = now
+            first = self._first(self._bounds(spec, whole))
+            tally.recount(self._size(first))
         if self._foreign:
             number = len(self._foreign)
             tally.notes.append(f"{number} have identifiers that name no record id here")
