@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from listings import Lists, bic_list, ids, lists_of
+from listed import Lists, command, lists_of
 
 from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
 from bagit_create.listing import Selection, list_records
@@ -56,21 +56,21 @@ def queries(sandbox: Sandbox) -> list[dict[str, str]]:
 
 def test_all_records_are_listed(listing: Lists) -> None:
     """Those on demand among them, which a search hides from who does not ask."""
-    assert RECORDS == set(ids(listing()))
+    assert RECORDS == set(listing().ids)
 
 
 def test_documents_of_the_portal_are_told_of_and_left_out(listing: Lists) -> None:
     """--recid takes no article, no news and no term; upstream counts them all the same."""
-    found, made = listing()
+    done = listing()
 
-    [note] = [one for one in made.tally.notes if "no records" in one]
+    [note] = [one for one in done.tally.notes if "no records" in one]
     assert note.startswith("4 pages") and "(Documentation 1, Glossary 2, News 1)" in note
-    assert (9, 9, 0) == (made.tally.expected, made.tally.found, made.tally.shortfall)
+    assert (9, 9, 0) == (done.tally.expected, done.tally.found, done.tally.shortfall)
 
 
 def test_a_record_is_told_with_its_title_and_time(listing: Lists) -> None:
     """A recid that is a number is a text here."""
-    [second] = [one for one in listing()[0] if one.recid == "2"]
+    [second] = [one for one in listing().records if one.recid == "2"]
 
     assert "Invented collision data, été 2012" == second.title
     assert second.modified.startswith("2026-06-30T12:34:56.789")
@@ -81,12 +81,12 @@ def test_a_record_with_another_name_is_listed_by_its_own(listing: Lists, sandbox
     body = {"hits": {"total": 1, "hits": [{"id": "cms-1", "metadata": {"recid": "2"}}]}}
     sandbox.fault("/api/records/", Fault("html", body=json.dumps(body).encode()))
 
-    assert {"2"} == set(ids(listing()))
+    assert {"2"} == set(listing().ids)
 
 
 def test_what_is_listed_can_be_asked_for(listing: Lists, harvest: Any) -> None:
     """An id of a list is what --recid takes."""
-    [only] = ids(listing(query="collision"))
+    [only] = listing(query="collision").ids
 
     assert 0 == harvest(only, "cod", dry_run=True)["status"]
 
@@ -114,10 +114,10 @@ def test_lists_of_files_are_not_asked_for(listing: Lists, sandbox: Sandbox) -> N
 )
 def test_a_query_is_the_portals_own(query: str, expected: set[str], listing: Lists) -> None:
     """Words, fields, and facets."""
-    found, made = listing(query=query)
+    done = listing(query=query)
 
-    assert expected == {one.recid for one in found}
-    assert 0 == made.tally.shortfall
+    assert expected == set(done.ids)
+    assert 0 == done.tally.shortfall
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_a_window_is_of_the_last_change(
     """Both ends are included; with a query, both count."""
     crowd(Run(10, "2024-01-01T00:00:00+00:00", 24 * 3600 * 1000), title="generated")
 
-    found, made = listing(since=since, until=until, query="generated")
+    done = listing(since=since, until=until, query="generated")
 
-    assert (count, 0) == (len(found), made.tally.shortfall)
+    assert (count, 0) == (len(done.records), done.tally.shortfall)
 
 
 # -- pages, the wall, and counts ------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_pages_come_in_an_order_that_lasts(listing: Lists, sandbox: Sandbox, cro
     """By the score, hits of one score change places from page to page."""
     crowd(Run(500, "2024-01-01T00:00:00+00:00", 1000))
 
-    assert 509 == len(ids(listing()))
+    assert 509 == len(listing().ids)
     assert {"mostrecent"} == {one["sort"] for one in queries(sandbox)}
 
 
@@ -186,9 +186,9 @@ def test_more_than_a_search_hands_out_is_listed(
         Run(9_000, "2024-12-10T00:00:00+00:00", 60_000),
     )
 
-    found, made = listing()
+    done = listing()
 
-    assert 18_009 == len(found) == made.tally.expected
+    assert 18_009 == len(done.records) == done.tally.expected
     assert 1.3 * 18_013 / 200 > len(queries(sandbox))
 
 
@@ -196,10 +196,10 @@ def test_a_bulk_that_cannot_be_parted_shows_as_a_shortfall(listing: Lists, crowd
     """More at one moment than a search hands out."""
     crowd(Run(10_300, "2024-12-10T08:30:00+00:00", 0))
 
-    found, made = listing(query="crowd")
+    done = listing(query="crowd")
 
-    assert (10_300, 10_000, 300) == (made.tally.expected, len(found), made.tally.shortfall)
-    assert any("the search" in note for note in made.tally.notes)
+    assert (10_300, 10_000, 300) == (done.tally.expected, len(done.records), done.tally.shortfall)
+    assert any("the search" in note for note in done.tally.notes)
 
 
 def test_a_record_published_meanwhile_costs_no_other(
@@ -224,9 +224,9 @@ def test_a_page_that_comes_for_ever_ends_in_a_shortfall(listing: Lists, sandbox:
     body = json.dumps({"hits": {"total": 1000, "hits": hits}}).encode()
     sandbox.fault("/api/records/", Fault("html", body=body))
 
-    found, made = listing()
+    done = listing()
 
-    assert (200, 800) == (len(found), made.tally.shortfall)
+    assert (200, 800) == (len(done.records), done.tally.shortfall)
     assert 20 > len(sandbox.seen)
 
 
@@ -235,7 +235,7 @@ def test_a_page_that_comes_for_ever_ends_in_a_shortfall(listing: Lists, sandbox:
 
 def test_the_command_lists_a_search(config_file: Path) -> None:
     """Ids to standard output, what was counted and left out to standard error."""
-    done = bic_list(config_file, "--source", "cod", "--query", "type:Dataset")
+    done = command(config_file, "--source", "cod", "--query", "type:Dataset")
 
     assert (0, {"2", "3", "5"}) == (done.returncode, set(done.stdout.split()))
     assert "3 of 3 records found" in done.stderr
@@ -246,7 +246,7 @@ def test_a_shortfall_is_8(config_file: Path, sandbox: Sandbox) -> None:
     body = b'{"hits": {"total": 5, "hits": [{"id": "1", "metadata": {"recid": "1"}}]}}'
     sandbox.fault("/api/records/", Fault("html", body=body))
 
-    done = bic_list(config_file, "--source", "cod")
+    done = command(config_file, "--source", "cod")
 
     assert (8, "1\n") == (done.returncode, done.stdout)
     assert "4 of 5 records were not listed" in done.stderr
@@ -305,4 +305,4 @@ def test_the_limit_of_requests_is_kept(listing: Lists, sandbox: Sandbox, crowd: 
     crowd(Run(500, "2024-01-01T00:00:00+00:00", 1000))
     sandbox.fault("page=2", Fault("status", status=429, retry_after="0"), times=1)
 
-    assert 509 == len(ids(listing()))
+    assert 509 == len(listing().ids)
