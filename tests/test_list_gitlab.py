@@ -134,9 +134,9 @@ def test_a_project_without_a_time_is_in_no_window(listing: Lists, sandbox: Sandb
 
 def test_what_is_listed_can_be_asked_for(listing: Lists, harvest: Any) -> None:
     """An id of a list is what --recid takes."""
-    [first] = listing(query="detector").ids
+    [only] = listing(query="switched").ids
 
-    assert 0 == harvest(first, "gitlab", dry_run=True)["status"]
+    assert 0 == harvest(only, "gitlab", dry_run=True)["status"]
 
 
 # -- pages and counts -----------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_a_page_that_leads_to_itself_ends_in_an_error(listing: Lists, sandbox: S
     groups = sandbox.app("gitlab").groups
     groups.crowd, groups.stuck = 150, True
 
-    with pytest.raises(UpstreamError, match="list of projects"):
+    with pytest.raises(UpstreamError, match="again and again"):
         listing(group="crowd")
 
     assert 4 > len(pages_asked(sandbox))
@@ -223,8 +223,19 @@ def test_empty_pages_that_lead_on_end_in_an_error(listing: Lists, sandbox: Sandb
 
     sandbox.fault("/groups/", Fault("raw", speak=speak))
 
-    with pytest.raises(UpstreamError, match="list of projects"):
+    with pytest.raises(UpstreamError, match="again and again"):
         listing()
+
+
+def test_a_link_that_forgets_the_selection_changes_nothing(
+    listing: Lists, sandbox: Sandbox
+) -> None:
+    """Else the second page would have the projects of others."""
+    groups = sandbox.app("gitlab").groups
+    groups.crowd, groups.forgets = 150, True
+    groups.shared["crowd"] = groups.shared["toys"]
+
+    assert [str(number) for number in range(1000, 1150)] == listing(group="crowd").ids
 
 
 def test_an_offset_that_is_too_high_is_explained(listing: Lists, sandbox: Sandbox) -> None:
