@@ -150,6 +150,16 @@ def test_a_server_with_smaller_pages_is_asked_for_smaller_ones(
     assert ["100"] == sizes[0] and {"25"} == {size for [size] in sizes[1:]}
 
 
+def test_a_server_that_knows_no_such_order_is_done_without(lists: Lists, sandbox: Sandbox) -> None:
+    """Which orders there are is up to who runs it."""
+    search = searches(sandbox, "cds-rdm")
+    search.crowd, search.orders = many = crowd(EVEN), ("newest", "bestmatch")
+    done = lists("cds-rdm")
+
+    complete(done, ids_of(many[0]))
+    assert len(sandbox.seen) <= 1.3 * 121
+
+
 @pytest.mark.parametrize("runs", [EVEN, IN_BULK], ids=["even", "in bulk"])
 @pytest.mark.parametrize("sorts", [True, False], ids=["sorted", "not sorted"])
 def test_a_list_goes_past_the_wall(

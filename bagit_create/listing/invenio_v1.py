@@ -22,6 +22,7 @@ from .base import Listed, Selection, Tally, refuse
 WHAT = "Search request"
 PAGE = 200
 """Records of a page at most (``CFG_WEBSEARCH_MAX_RECORDS_IN_GROUPS``); more are cut silently."""
+NUMBER = "[0-9]{1,18}"
 _TOTAL = re.compile(rb"<!--\s*Search-Engine-Total-Number-Of-Results:\s*(\d{1,12})\s*-->")
 
 
@@ -49,7 +50,7 @@ class InvenioV1:
         allowed = ("set", "collection", "query", "since", "until", "via")
         refuse(selection, allowed, self._instance.name, *faults)
         if by_oai:
-            provider = oai.Provider(self._instance, self._client)
+            provider = oai.Provider(self._instance, self._client, NUMBER)
             return provider.records(selection.set, selection, tally)
         return self._search(selection, tally)
 

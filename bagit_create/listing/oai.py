@@ -80,15 +80,18 @@ class _Part:
 
 
 class Provider:
-    """The OAI-PMH interface of one server."""
+    """The OAI-PMH interface of one server.
 
-    def __init__(self, instance: Instance, client: Client) -> None:
+    :param recid: a regular expression for its record ids.
+    """
+
+    def __init__(self, instance: Instance, client: Client, recid: str = RECID) -> None:
         self._instance = instance
         self._client = client
         self._url = f"{instance.base_url}/oai2d"
         template = re.escape(instance.oai_id or "oai:{any}:{recid}")
         named = template.replace(re.escape("{any}"), "[^:]*").replace(
-            re.escape("{recid}"), f"({RECID})"
+            re.escape("{recid}"), f"({recid})"
         )
         self._identifier = re.compile(named)
         self._by_day = False
@@ -109,6 +112,8 @@ class Provider:
         if tally.expected is not None and tally.found + len(self._foreign) < tally.expected:
             first = self._first(self._bounds(spec, whole))
             tally.recount(self._size(first))
+        if spec and not tally.found and not self._foreign:
+            tally.notes.append(f"no record is in the set {spec!r}, or there is no such set")
         if self._foreign:
             number = len(self._foreign)
             tally.notes.append(f"{number} have identifiers that name no record id here")

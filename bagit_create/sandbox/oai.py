@@ -67,8 +67,12 @@ class Interface:
                 f"<earliestDatestamp>{stamp(earliest, self.form)}</earliestDatestamp>"
                 f"<granularity>{granularity}</granularity></Identify>"
             )
+        if verb == "ListSets":
+            names = sorted({name for one in records for name in one.sets if name})
+            sets = "".join(f"<set><setSpec>{escape(one)}</setSpec></set>" for one in names)
+            return self._reply(f"<ListSets>{sets}</ListSets>")
         if verb != "ListIdentifiers":
-            return self._error("badArgument", f"{verb} is not for the sandbox")
+            return self._error("cannotDisseminateFormat", "the sandbox lists identifiers only")
         return self._list(asked, records)
 
     def _list(self, asked: dict[str, str], records: list[One]) -> Reply:
