@@ -53,6 +53,19 @@ def lists_with(config: Path) -> Lists:
     return call
 
 
+def lists_of(source: str, config: Path, token: str = "", **usual: Any) -> Lists:
+    """A function that lists one source, and raises what ends its list; ``usual`` is selected by."""
+    lists = lists_with(config)
+
+    def call(token: str = token, **selected: Any) -> Done:
+        done = lists(source, token, **{**usual, **selected})
+        if done.error is not None:
+            raise done.error
+        return done
+
+    return call
+
+
 def command(config: Path, *args: str, **how: Any) -> Answer:
     """``bic list`` as a program of its own."""
     return subprocess.run(
