@@ -25,6 +25,8 @@ from .disk import cannot_write, sync, sync_folder
 from .names import Names, check_place, make_place, tidy_names
 
 FOLDER = ".bic-staging"
+TRIES = 100
+"""How often a folder is made again that other runs have tidied away meanwhile."""
 
 
 class Staging:
@@ -108,8 +110,7 @@ class Staging:
         """A folder of this run's own: what an ended run of the same kind left, or a new one."""
         own = parent / claim.own_name(name)
         try:
-            make_place(parent)
-            own.mkdir()
+            self._make(own)
             busy, left = self._others(parent, name, own)
             if busy and self._alone:
                 raise SipError(
@@ -124,7 +125,7 @@ class Staging:
                 with suppress(FileNotFoundError):  # another run was quicker
                     os.rename(one, own)
                     break
-                own.mkdir()
+                self._make(own)
             os.utime(own)
         except (OSError, SipError) as err:
             claim.release(own.name)
@@ -135,6 +136,16 @@ class Staging:
                 raise
             raise cannot_write(err, self.target) from err
         return own
+
+    def _make(self, own: Path) -> None:
+        """Make this run's folder, and again what another run, which ended, has tidied away."""
+        for _ in range(TRIES):
+            with suppress(FileNotFoundError):
+                make_place(own.parent)
+                own.mkdir()
+                return
+            self._make_target()
+        own.mkdir()
 
     @staticmethod
     def _others(parent: Path, name: str, own: Path) -> tuple[bool, list[Path]]:
