@@ -140,7 +140,7 @@ class Budget:
             opened = threading.get_ident() in self._openers
             self._openers.discard(threading.get_ident())
             if not found:
-                self._learn_nothing(status, route)
+                self._learn_nothing(status, route, opened)
                 return
             self._answered_well(status)
             self._ahead = clock_ahead(self._ahead, headers, now, waited)
@@ -153,7 +153,7 @@ class Budget:
                 for one in hidden:
                     self._happened("broken", now, one[0], *one[2:])
                 told = [one for one in told if one not in hidden]
-            if told and state.is_news(route, told, now):
+            if told and (opened or state.is_news(route, told, now)):
                 self._happened("told", now, route, told, opened)
             self._learn_others(now, [int(one[0]) for one in told], policies(headers))
 
@@ -177,7 +177,7 @@ class Budget:
             if self._good >= RECOVERY:
                 self._good, self._width = 0, self._width + 1
 
-    def _learn_nothing(self, status: int, route: str) -> None:
+    def _learn_nothing(self, status: int, route: str, opened: bool) -> None:
         """An answer that tells no limit; a refusal then is about requests at a time."""
         if status == 429:
             self._width = max(1, (self._width or self._most) // 2)
@@ -186,7 +186,7 @@ class Budget:
         state = self._state
         if status < 400 and state.limits(route) != () and not self._is_told(route):
             self._happened("nothing", route)
-        elif state.opening:
+        elif opened:
             self._happened("failed")
 
     def _is_told(self, route: str) -> bool:

@@ -155,8 +155,8 @@ class Windows:
         return Plan(again, slot, drawn + [one for one in live if one.length is None], opens)
 
     def is_news(self, route: str, told: Sequence[Sequence[float]], now: float) -> bool:
-        """Whether what an answer tells (as for :meth:`tell`) changes anything."""
-        if self.opening or self.told.get(route) != tuple(int(one[0]) for one in told):
+        """Whether what an answer tells, as for :meth:`tell`, changes anything about limits."""
+        if self.told.get(route) != tuple(int(one[0]) for one in told):
             return True
         for limit, remaining, end, grain in told:
             window = self.windows.get(int(limit))
@@ -198,7 +198,8 @@ class Windows:
             faster, that one will be counted too.
         """
         coming = 1 if self.opening and self.alone and not opened else 0
-        self.opening = 0.0
+        if opened or any(one[2] > now for one in told):
+            self.opening = 0.0
         self.main = tuple(int(one[0]) for one in told)
         self._remember(route, self.main)
         for limit, remaining, end, grain in told:
