@@ -7,6 +7,7 @@ server.
 
 from __future__ import annotations
 
-from .budget import RECOVERY, SPARED, Budget, Limits, budget_for, forget, share
+from .budget import RECOVERY, SPARED, Budget, Limits
+from .registry import budget_for, forget, share
 
 __all__ = ["RECOVERY", "SPARED", "Budget", "Limits", "budget_for", "forget", "share"]

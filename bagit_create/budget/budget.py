@@ -1,35 +1,30 @@
-"""The budget of one server and one user, and where all of them are found."""
+"""The budget of one server and one user: whether the next request may go."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from .. import log
 from .allowance import allowances, clock_ahead, policies
-from .shared import BEGINNING, END, Record, SharedLog, digest, machine, salt_of
+from .history import History
+from .shared import SharedLog, route_of
 from .windows import Windows
 
 SPARED = 0.1
 """Part of an allowance that a run of its own uses slowly: others may count on it too."""
 RECOVERY = 50
 """Good answers after which one more request at a time is tried again."""
-LOOK_S = 1.0
-"""Seconds after which we look for news where nothing limits us, and after the file itself."""
 STALE_S = 5.0
 """Seconds after its turn when a planned request is taken for one that was given up."""
 LONGEST_PAUSE_S = 31 * 24 * 3600.0
 
-Place = tuple[str, str, int | None]
-"""Scheme, host and port of a server."""
 Limits = Sequence[Sequence[tuple[int, float]]]
 """Sets of limits that hold together: each a number of requests, and seconds."""
 
-_numbers = itertools.count()
+
+def _nothing(_: OSError) -> None:
+    """Nobody wants to know."""
 
 
 class Budget:
@@ -43,6 +38,7 @@ class Budget:
     :param paced: whether to spread all requests.
     :param book: where processes share what happens; None keeps it here.
     :param salt: what the digests that stand in ``book`` are keyed with.
+    :param warn: called with what went wrong when ``book`` cannot be used any more.
     :param known: limits that are believed as soon as answers tell one of their set.
     """
 
@@ -53,25 +49,14 @@ class Budget:
         paced: bool = False,
         book: SharedLog | None = None,
         salt: bytes = b"",
+        warn: Callable[[OSError], None] = _nothing,
         known: Limits = (),
     ) -> None:
         self._lock = threading.Lock()
         self._state = Windows(part, 1.0 if paced else SPARED, paced)
-        state = self._state
-        self._kinds: dict[str, Callable[..., float | None]] = {
-            "ticket": state.ticket,
-            "told": state.tell,
-            "nothing": state.nothing,
-            "failed": state.failed,
-            "broken": state.broken,
-            "stand": state.stand,
-            "pause": state.pause,
-            BEGINNING: state.restore,
-        }
-        self._book = book
+        self._history = History(self._state, book, warn)
         self._salt = salt
         self._known = known
-        self._look_at = self._check_at = 0.0
         self._held: dict[str, tuple[float, int, bool]] = {}
         self._openers: set[int] = set()
         self._ahead = 0.0
@@ -90,8 +75,7 @@ class Budget:
         with self._lock:
             now = time.time()
             state = self._state
-            if now >= self._look_at and self._book is not None:
-                self._look(now)
+            self._history.look(now)
             if state.pause_until:
                 if now < state.pause_until:
                     return state.pause_until - now
@@ -99,7 +83,7 @@ class Budget:
             if self._width is not None and self._running >= self._width:
                 return 0.05
             if not state.is_free:
-                route = _route(url, self._salt)
+                route = route_of(url, self._salt)
                 due = self._due(route, now)
                 if due > now:
                     return due - now
@@ -121,7 +105,7 @@ class Budget:
             self._running -= 1
             if not answered and threading.get_ident() in self._openers:
                 self._openers.discard(threading.get_ident())
-                self._happened("failed")
+                self._history.add("failed")
 
     def learn(
         self, status: int, headers: Mapping[str, str], url: str = "", waited: float = 0.0
@@ -136,7 +120,7 @@ class Budget:
             return  # nearly always: nothing is said, and nothing went wrong
         with self._lock:
             now = time.time()
-            route = _route(url, self._salt)
+            route = route_of(url, self._salt)
             opened = threading.get_ident() in self._openers
             self._openers.discard(threading.get_ident())
             if not found:
@@ -151,23 +135,21 @@ class Budget:
             if status == 429 and limits is not None:
                 hidden = [one for one in told if one[0] and one[0] not in limits]
                 for one in hidden:
-                    self._happened("broken", now, one[0], *one[2:])
+                    self._history.add("broken", now, one[0], *one[2:])
                 told = [one for one in told if one not in hidden]
             if told and (opened or state.is_news(route, told, now)):
-                self._happened("told", now, route, told, opened)
+                self._history.add("told", now, route, told, opened)
             self._learn_others(now, [int(one[0]) for one in told], policies(headers))
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so long: the server put one request off, and means them all."""
         with self._lock:
-            self._happened("pause", time.time() + min(seconds, LONGEST_PAUSE_S))
+            self._history.add("pause", time.time() + min(seconds, LONGEST_PAUSE_S))
 
     def close(self) -> None:
         """Share it no more."""
         with self._lock:
-            if self._book is not None:
-                self._book.close()
-                self._book = None
+            self._history.close()
 
     # -- concurrency --------------------------------------------------------------------------
 
@@ -185,9 +167,9 @@ class Budget:
         self._answered_well(status)
         state = self._state
         if status < 400 and state.limits(route) != () and not self._is_told(route):
-            self._happened("nothing", route)
+            self._history.add("nothing", route)
         elif opened:
-            self._happened("failed")
+            self._history.add("failed")
 
     def _is_told(self, route: str) -> bool:
         """Whether a window stands of which answers to such requests tell."""
@@ -212,7 +194,7 @@ class Budget:
             if number not in told and number not in windows
         ]
         if new:
-            self._happened("stand", now, new)
+            self._history.add("stand", now, new)
 
     def _due(self, route: str, now: float) -> float:
         """When a request may go, or when to ask again; the same turn until it is used."""
@@ -225,157 +207,8 @@ class Budget:
         again = state.plan(route, now).again
         if again > now:
             return again
-        slot = self._happened("ticket", now, route)
+        slot = self._history.add("ticket", now, route)
         if slot is None:  # somebody was faster
             return max(state.plan(route, now).again, now + 0.001)
         self._held[route] = slot, state.breaks, state.opening == slot
         return slot
-
-    # -- what happens, here and elsewhere -----------------------------------------------------
-
-    def _happened(self, kind: str, *facts: object) -> float | None:
-        """Take in what happened here, in its order among what happened elsewhere."""
-        if self._book is not None:
-            try:
-                for _ in range(3):  # a line may meet the end of the file, or half of another one
-                    mine = f"{os.getpid():x}.{next(_numbers):x}"
-                    self._book.append([kind, mine, *facts])
-                    found, result = self._read(mine)
-                    if found:
-                        return result
-                raise OSError("lines that were written cannot be read")
-            except OSError as err:
-                self._give_up(err)
-        return self._apply([kind, "", *facts])
-
-    def _look(self, now: float) -> None:
-        """Take in what happened elsewhere."""
-        book = self._book
-        if book is None:
-            return
-        try:
-            if now >= self._check_at:
-                self._check_at = now + LOOK_S
-                if book.is_lost:
-                    book.follow(self._state.snapshot())
-                elif book.is_long:
-                    book.append([END, ""])
-            self._read("")
-        except OSError as err:
-            self._give_up(err)
-        self._look_at = now + LOOK_S if self._state.is_free else 0.0
-
-    def _read(self, mine: str) -> tuple[bool, float | None]:
-        """Take in all that is new; whether our own line was there, and what came of it."""
-        found, result, more = False, None, self._book is not None
-        while more and self._book is not None:
-            more = False
-            for record in self._book.read():
-                if record[0] == END:
-                    self._book.follow(self._state.snapshot())
-                    more = True
-                    break
-                made = self._apply(record)
-                if mine and record[1:2] == [mine]:
-                    found, result = True, made
-        return found, result
-
-    def _apply(self, record: Record) -> float | None:
-        try:
-            made: float | None = self._kinds[record[0]](*record[2:])
-        except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
-            return None  # no line of ours
-        return made
-
-    def _give_up(self, err: OSError) -> None:
-        if self._book is not None:
-            self._book.close()
-            self._book = None
-        _warn(err)
-
-
-_lock = threading.Lock()
-_budgets: dict[tuple[str, str, int | None, str], Budget] = {}
-_folder: Path | None = None
-_part: float | None = None
-_warned = False
-
-
-def share(folder: Path, part: float = 1.0) -> None:
-    """Keep every budget together with those of other processes, from now on.
-
-    Clients that were made before keep theirs. Where the folder cannot be used, or stops to be
-    usable, each process goes on by itself, and a warning says so once.
-
-    :param folder: the same one for all processes of this machine; machines may have it in common.
-        It is made, and holds neither names of servers nor anything of a credential.
-    :param part: our part of each allowance, above 0 and at most 1, where others have the rest; less
-        than 1 is kept by this process alone.
-    :raises ValueError: if ``part`` is none.
-    """
-    global _folder, _part
-    if not 0 < part <= 1:
-        raise ValueError("a part is above 0 and at most 1")
-    forget()
-    with _lock:
-        _part = part
-        if part == 1:
-            try:
-                salt_of(folder)
-                _folder = folder
-            except OSError as err:
-                _warn(err)
-
-
-def forget() -> None:
-    """Begin anew with every server, each process for itself."""
-    global _folder, _part, _warned
-    with _lock:
-        for one in _budgets.values():
-            one.close()
-        _budgets.clear()
-        _folder, _part, _warned = None, None, False
-
-
-def budget_for(place: Place, user: str, known: Limits = ()) -> Budget:
-    """The budget of a server and a user (``""`` for a guest); see :class:`Budget`."""
-    with _lock:
-        found = _budgets.get((*place, user))
-        if found is None:
-            found = _budgets[(*place, user)] = _made(place, user, known)
-        return found
-
-
-def _made(place: Place, user: str, known: Limits) -> Budget:
-    if _part is None:
-        return Budget(known=known)
-    if _folder is not None:
-        try:
-            salt = salt_of(_folder)
-            name = f"{digest(salt, *place)}-{digest(salt, *place, user, size=2)}"
-            book = SharedLog(_folder / digest(salt, machine(), size=4), name)
-            return Budget(paced=True, book=book, salt=salt, known=known)
-        except OSError as err:
-            _warn(err)
-    return Budget(part=_part, paced=True, known=known)
-
-
-def _warn(err: OSError) -> None:
-    """Say once that nothing is shared."""
-    global _warned
-    if not _warned:
-        _warned = True
-        log.warning(
-            "the limits of servers cannot be kept together with other processes"
-            f" ({err.strerror or err}): each goes by what the servers tell it"
-        )
-
-
-def _route(url: str, salt: bytes) -> str:
-    """What an address has in common with those that are counted with it, nearly always.
-
-    A digest, as the beginning of an address may be what opens it (a note that is not listed).
-    """
-    parts = url.partition("://")[2].partition("?")[0].split("/")[1:]
-    start = parts[:2] if parts[:1] == ["api"] else parts[:1]
-    return digest(salt, start, min(len(parts), 8), size=2)

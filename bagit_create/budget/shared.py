@@ -28,6 +28,8 @@ Record = list[Any]
 
 LONGEST = 256 * 1024
 """Bytes after which a file is followed by another one."""
+LONGEST_ROUTE = 8
+"""Parts of a path that are counted: files may lie in folders of any depth."""
 SALT_BYTES = 32
 SALT_PATIENCE_S = 2.0
 """Seconds that whoever made the file of the salt has for filling it."""
@@ -62,6 +64,16 @@ def salt_of(folder: Path) -> bytes:
 def digest(salt: bytes, *words: object, size: int = 8) -> str:
     """A digest of some words that says nothing about them to who has not the salt."""
     return hmac.digest(salt, json.dumps(words).encode(), "sha256")[:size].hex()
+
+
+def route_of(url: str, salt: bytes) -> str:
+    """What an address has in common with those that are counted with it, nearly always.
+
+    A digest, as the beginning of an address may be what opens it (a note that is not listed).
+    """
+    parts = url.partition("://")[2].partition("?")[0].split("/")[1:]
+    start = parts[:2] if parts[:1] == ["api"] else parts[:1]
+    return digest(salt, start, min(len(parts), LONGEST_ROUTE), size=2)
 
 
 def machine() -> str:

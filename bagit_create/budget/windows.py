@@ -14,15 +14,15 @@ A *route* stands for requests that are counted alike: servers have other limits 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
+
+from .window import Window
 
 PATIENCE_S = 3.0
 """Seconds that others wait for the answer to the one request that goes alone."""
 POLL_S = 0.02
 """Seconds after which they look whether it is there."""
-HASTE = 3.0
-"""How many times faster than evenly a window's missed requests are made up for."""
 NATURAL_S = (1.0, 60.0, 3600.0, 86400.0)
 """How long windows are, nearly always."""
 LONG_S = 3600.0
@@ -33,54 +33,6 @@ SLACK = 200
 """One in so many requests may be counted wrongly when the length of a window is measured."""
 KEPT_MARKS = 1000
 KEPT_ROUTES = 1000
-
-
-@dataclass
-class Window:
-    """One window of a limit; ``length`` is that of the following ones, if the limit stands.
-
-    ``used`` counts everybody's requests as far as known, ``own`` ours; ``next`` is when the next
-    one's turn comes, ``floor`` the seconds that are between two at least.
-    """
-
-    limit: int
-    start: float
-    end: float
-    used: int
-    grain: float
-    length: float | None = None
-    own: int = 0
-    next: float = 0.0
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.next = self.next or self.start
-        self.floor = self.floor or (self.end - self.start) / max(1, self.limit - self.used) / HASTE
-
-    @property
-    def over(self) -> float:
-        """When nothing can be counted to it any more."""
-        if self.length is None:
-            return self.end + self.grain
-        # It began when our request arrived there, which is later than when it was sent.
-        return self.end + min(1.0, self.length / 50) + self.length / 200
-
-    def left(self, part: float) -> int:
-        """How many more requests we may send."""
-        return min(self.limit - self.used, max(1, int(self.limit * part)) - self.own)
-
-    def is_same(self, end: float, grain: float) -> bool:
-        """Whether an answer that tells this end means this window."""
-        return abs(end - self.end) <= min(2 * grain, (self.end - self.start) / 2)
-
-    def take(self, slot: float, part: float, spread: float) -> None:
-        """One goes at this time; the next one when its turn has come."""
-        left = self.left(part)
-        self.own += 1
-        self.used += 1
-        self.next = slot
-        if left <= spread * self.limit:
-            self.next += max((self.end - slot) / max(1, left), self.floor)
 
 
 class Plan(NamedTuple):
@@ -156,7 +108,7 @@ class Windows:
 
     def is_news(self, route: str, told: Sequence[Sequence[float]], now: float) -> bool:
         """Whether what an answer tells, as for :meth:`tell`, changes anything about limits."""
-        if self.told.get(route) != tuple(int(one[0]) for one in told):
+        if not {int(one[0]) for one in told}.issubset(self.told.get(route, ())):
             return True
         for limit, remaining, end, grain in told:
             window = self.windows.get(int(limit))
@@ -200,21 +152,26 @@ class Windows:
         coming = 1 if self.opening and self.alone and not opened else 0
         if opened or any(one[2] > now for one in told):
             self.opening = 0.0
-        self.main = tuple(int(one[0]) for one in told)
+        limits = [int(one[0]) for one in told]
+        for limit in self.told.get(route, ()):  # answers may tell now the one, now the other
+            if limit not in limits and limit in self.windows and self.windows[limit].end > now:
+                limits.append(limit)
+        self.main = tuple(limits)
         self._remember(route, self.main)
-        for limit, remaining, end, grain in told:
+        for number, remaining, end, grain in told:
             if end <= now:
                 continue  # said when that window was about to end
-            key, left = int(limit), int(remaining)
+            key, left = int(number), int(remaining)
             window = self.windows.get(key)
             if window is not None and window.is_same(end, grain):
                 window.used = max(window.used, window.limit - left)
+                window.length = None
             else:
                 most = key or left  # some tell no limit
-                length = window.length if window else None
-                self.windows[key] = Window(
-                    most, now, end, most - left + coming, grain, length, own=1 + coming
-                )
+                following = Window(most, now, end, most - left + coming, grain, own=1 + coming)
+                if window is not None and window.end > now:  # one whose end moves all the time
+                    following.next = window.next
+                self.windows[key] = following
             if not left:
                 self.breaks += 1
 
@@ -265,8 +222,9 @@ class Windows:
 
     def _length(self, limit: int, now: float, end: float) -> float | None:
         """How long the window was that is broken now: since we sent so many requests."""
-        before = self.total - limit - limit // SLACK
-        if not self.marks or self.total - limit < -limit // SLACK:
+        ours = max(1, int(limit * self.part))
+        before = self.total - ours - ours // SLACK
+        if not self.marks or self.total - ours < -ours // SLACK:
             return None
         first = self.marks[0][0]
         for moment, number in self.marks:
