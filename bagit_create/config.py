@@ -36,8 +36,8 @@ class Instance:
     each with a group ``recid``. A credential goes to the origin of ``base_url`` and nowhere else;
     ``credential_cookie`` is the name of the cookie that carries it, for a kind that knows no
     tokens. ``eos_mount`` is where EOS may be mounted on this machine, ``oai_id`` the OAI identifier
-    of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server. Of ``limits``
-    each tells limits of requests that hold together (:func:`requests_allowed`).
+    of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server. A text of
+    ``limits`` tells which limits of requests hold together (:func:`requests_allowed`).
     ``configured`` is false for a server named on the command line.
     """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bagit_create import budget
 from bagit_create.client import Client
 from bagit_create.credentials import Secret
-from bagit_create.errors import BicError
+from bagit_create.errors import BicError, Interrupted
 from bagit_create.wire import Wire
 
 
@@ -26,6 +26,8 @@ def ask(client: Client, url: str, seconds: float, threads: int = 1) -> list[int]
         while time.monotonic() < end:
             try:
                 found.append(client.get(url, what="Record", allow=(404, 429)).status)
+            except Interrupted:
+                return
             except BicError as err:
                 found.append(err.http_status or 0)
 

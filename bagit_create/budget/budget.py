@@ -58,6 +58,7 @@ class Budget:
         self._salt = salt
         self._known = known
         self._held: dict[str, tuple[float, int, bool]] = {}
+        self._asking: set[int] = set()
         self._openers: set[int] = set()
         self._ahead = 0.0
         self._width: int | None = None
@@ -89,6 +90,7 @@ class Budget:
                     return due - now
                 if self._held.pop(route, (0.0, 0, False))[2]:
                     self._openers.add(threading.get_ident())
+                self._asking.add(threading.get_ident())
             self._running += 1
             self._most = max(self._most, self._running)
             return 0.0
@@ -103,6 +105,8 @@ class Budget:
         """The request that :meth:`begin` allowed is over, or came to nothing."""
         with self._lock:
             self._running -= 1
+            if not answered:
+                self._asking.discard(threading.get_ident())
             if not answered and threading.get_ident() in self._openers:
                 self._openers.discard(threading.get_ident())
                 self._history.add("failed")
@@ -116,6 +120,8 @@ class Budget:
         """
         found = allowances(headers)
         state = self._state
+        if self._asking:
+            self._asking.discard(threading.get_ident())
         if not found and self._width is None and state.is_free and status < 400:
             return  # nearly always: nothing is said, and nothing went wrong
         with self._lock:
@@ -166,7 +172,12 @@ class Budget:
             self._good = 0
         self._answered_well(status)
         state = self._state
-        if status < 400 and state.limits(route) != () and not self._is_told(route):
+        if (
+            status < 500
+            and status != 429
+            and state.limits(route) != ()
+            and not self._is_told(route)
+        ):
             self._history.add("nothing", route)
         elif opened:
             self._history.add("failed")
@@ -197,18 +208,23 @@ class Budget:
             self._history.add("stand", now, new)
 
     def _due(self, route: str, now: float) -> float:
-        """When a request may go, or when to ask again; the same turn until it is used."""
+        """When a request may go, or when to ask again; the same turn until it is used.
+
+        One may always go out of turn, while no other one of ours waits for its answer: a short
+        job does not take the whole window, and no more than that one is refused if a limit ends.
+        """
         state = self._state
+        ahead = state.alone and not self._asking
         if route in self._held:
-            due, breaks, _ = self._held[route]
+            due, breaks, opens = self._held[route]
             if breaks == state.breaks and now < due + STALE_S:
-                return due
+                return now if ahead and not opens else due
             del self._held[route]
-        again = state.plan(route, now).again
+        again = state.plan(route, now, ahead).again
         if again > now:
             return again
-        slot = self._history.add("ticket", now, route)
+        slot = self._history.add("ticket", now, route, ahead)
         if slot is None:  # somebody was faster
-            return max(state.plan(route, now).again, now + 0.001)
+            return max(state.plan(route, now, ahead).again, now + 0.001)
         self._held[route] = slot, state.breaks, state.opening == slot
         return slot

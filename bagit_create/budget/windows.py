@@ -82,24 +82,26 @@ class Windows:
         """The limits that answers to such requests tell; None where nothing is known."""
         return self.told.get(route, self.main)
 
-    def plan(self, route: str, now: float) -> Plan:
-        """What can be said of a request that is asked for now."""
+    def plan(self, route: str, now: float, ahead: bool = False) -> Plan:
+        """What can be said of a request that is asked for now; ``ahead``: it may go out of turn."""
         again, slot = self.pause_until, now
         drawn = [one for one in self.windows.values() if one.length is not None]
         for one in drawn:
             if now < one.over:
-                if one.left(self.part) <= 0 or one.next >= one.end or now >= one.end:
+                turn = now if ahead else one.next
+                if one.left(self.part) <= 0 or turn >= one.end or now >= one.end:
                     again = max(again, one.over)
-                slot = max(slot, one.next)
+                slot = max(slot, turn)
         limits = self.limits(route)
         told = [self.windows[limit] for limit in limits or () if limit in self.windows]
         for one in told:
             if one.length is None and now < one.over and one.left(self.part) <= 0:
                 again = max(again, one.over)
             elif one.length is None and now < one.end:
-                if one.next >= one.end:
+                turn = now if ahead else one.next
+                if turn >= one.end:
                     again = max(again, one.end)
-                slot = max(slot, one.next)
+                slot = max(slot, turn)
         live = [one for one in told if one.length is not None or slot < one.end]
         opens = limits is None or len(live) < len(limits)
         if opens and self.alone and now < self.opening + PATIENCE_S:
@@ -121,9 +123,9 @@ class Windows:
 
     # -- what happens -------------------------------------------------------------------------
 
-    def ticket(self, now: float, route: str) -> float | None:
+    def ticket(self, now: float, route: str, ahead: bool = False) -> float | None:
         """A request is planned: when it goes, or None if the plan says to ask again later."""
-        again, slot, drawn, opens = self.plan(route, now)
+        again, slot, drawn, opens = self.plan(route, now, ahead)
         if again > now:
             return None
         if opens:
