@@ -76,7 +76,8 @@ class Budget:
         with self._lock:
             now = time.time()
             state = self._state
-            self._history.look(now)
+            if now >= self._history.look_at:
+                self._history.look(now)
             if state.pause_until:
                 if now < state.pause_until:
                     return state.pause_until - now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from math import inf
 
 from .shared import BEGINNING, END, Record, SharedLog
 from .windows import Windows
@@ -29,7 +30,9 @@ class History:
         self._state = state
         self._book = book
         self._warn = warn
-        self._look_at = self._check_at = 0.0
+        self.look_at = inf if book is None else 0.0
+        """When it is time to :meth:`look`."""
+        self._check_at = 0.0
         self._kinds: dict[str, Callable[..., float | None]] = {
             "ticket": state.ticket,
             "told": state.tell,
@@ -62,8 +65,8 @@ class History:
         return self._apply([kind, "", *facts])
 
     def look(self, now: float) -> None:
-        """Take in what happened elsewhere, if it is time to."""
-        if self._book is None or now < self._look_at:
+        """Take in what happened elsewhere."""
+        if self._book is None:
             return
         try:
             if now >= self._check_at:
@@ -75,13 +78,15 @@ class History:
             self._read("")
         except OSError as err:
             self._give_up(err)
-        self._look_at = now + LOOK_S if self._state.is_free else 0.0
+        if self._book is not None:
+            self.look_at = now + LOOK_S if self._state.is_free else 0.0
 
     def close(self) -> None:
         """Share it no more."""
         if self._book is not None:
             self._book.close()
             self._book = None
+            self.look_at = inf
 
     def _read(self, mine: str) -> tuple[bool, float | None]:
         """Take in all that is new; whether our own line was there, and what came of it."""
