@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bagit_create import budget
@@ -17,8 +18,17 @@ from bagit_create.errors import BicError, Interrupted
 from bagit_create.wire import Wire
 
 
-def ask(client: Client, url: str, seconds: float, threads: int = 1) -> list[int]:
-    """Ask from so many threads for so long; the statuses that were not waited for."""
+def ask(
+    client: Client,
+    url: str,
+    seconds: float,
+    threads: int = 1,
+    enough: Callable[[], bool] = lambda: False,
+) -> list[int]:
+    """Ask from so many threads for so long, or until it is enough and a bit more.
+
+    :returns: the statuses that were not waited for.
+    """
     found: list[int] = []
     end = time.monotonic() + seconds
 
@@ -34,7 +44,9 @@ def ask(client: Client, url: str, seconds: float, threads: int = 1) -> list[int]
     asking = [threading.Thread(target=one) for _ in range(threads)]
     for thread in asking:
         thread.start()
-    time.sleep(seconds)
+    while time.monotonic() < end and not enough():
+        time.sleep(0.01)
+    time.sleep(min(0.2, max(0.0, end - time.monotonic())))
     client.stop()
     for thread in asking:
         thread.join()
