@@ -25,7 +25,10 @@ PATH_COLUMN = 100
 
 
 class Assembly:
-    """One package in the making; call :meth:`run` once."""
+    """One package in the making; call :meth:`run` once.
+
+    :param confirm: called with what is about to appear; what it raises prevents that.
+    """
 
     def __init__(
         self,
@@ -34,12 +37,14 @@ class Assembly:
         own: log.JobLog,
         staging: Staging,
         client: Client | None,
+        confirm: Callable[[Result], None] | None = None,
     ) -> None:
         self._options = options
         self._events = events
         self._log = own
         self._staging = staging
         self._client = client
+        self._confirm = confirm
         self._ready: Result | None = None
 
     @property
@@ -147,6 +152,8 @@ class Assembly:
             """The last moment in which the source may prove to be another than was packaged."""
             if record.recheck is not None:
                 record.recheck()
+            if self._confirm is not None:
+                self._confirm(result)
             self._ready = result
 
         if options.archive:

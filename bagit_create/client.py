@@ -276,6 +276,8 @@ class Client:
         if budget is None:
             known = self._limits if place == self.wire.origin else ()
             budget = self._budgets[place] = budget_for(place, self.wire.user(place), known)
+        if self._stopped.is_set():
+            raise Interrupted("The run was ended before it asked the server.")
         announced = False
         while wait := budget.begin(url):
             if wait > max(self._max_wait, 1.0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -27,10 +28,22 @@ COLUMN = 50
 
 
 class Job:
-    """A run of one :class:`JobOptions`; call :meth:`run` once."""
+    """A run of one :class:`JobOptions`; call :meth:`run` once.
 
-    def __init__(self, options: JobOptions, events: Events | None, own: log.JobLog) -> None:
+    :param confirm: called with what is about to appear; what it raises prevents that.
+    """
+
+    def __init__(
+        self,
+        options: JobOptions,
+        events: Events | None,
+        own: log.JobLog,
+        confirm: Callable[[Result], None] | None = None,
+    ) -> None:
         self._options = options
+        self._confirm = confirm
+        self._client: Client | None = None
+        self._stopped = False
         self._events = events or Silent()
         self._log = own
         self._next = ""
@@ -45,7 +58,10 @@ class Job:
         self._options.check(instance.pipeline)
         check_target(self._options.target)
         client = access.open_client(instance, recid, self._options, self._log, self._events)
+        self._client = client
         try:
+            if self._stopped:
+                self.stop()
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
             record = pipelines.load(instance, client, self._options).harvest(recid)
@@ -59,6 +75,15 @@ class Job:
         finally:
             if client is not None:
                 client.close()
+
+    def stop(self) -> None:
+        """End the run, from another thread: it raises :class:`Interrupted` and can be continued.
+
+        A package that is about to get its name still gets it.
+        """
+        self._stopped = True
+        if self._client is not None:
+            self._client.stop()
 
     def _remark_on(self, record: Record) -> None:
         for what, text in (("source", record.source), ("record id", record.recid)):
@@ -88,7 +113,7 @@ class Job:
         size = sum(item.entry.size or 0 for item in placed)
         identity = [options.light, sorted(options.algorithms), options.bagit_version]
         staging = Staging(options.target, options.workdir, record.source, record.recid, identity)
-        assembly = Assembly(options, self._events, self._log, staging, client)
+        assembly = Assembly(options, self._events, self._log, staging, client, self._confirm)
         try:
             if not options.light:
                 # With an archive, the folder goes only once that is verified.
