@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"credentials", "errors", "log", "net", "urls", "version"},
     "bodies": {"errors", "net", "urls", "wire"},
     "answers": GROUND | {"bodies", "urls"},
-    "budget": set(),
+    "budget": {"log"},
     "pauses": GROUND,
     "client": GROUND
     | {"bodies", "budget", "pauses"}
