@@ -48,7 +48,8 @@ class Job:
         try:
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
-            record = pipelines.load(instance, client, self._options).harvest(recid)
+            pipeline = pipelines.load(instance, client, self._options)
+            record = pipeline.harvest(pipeline.begin(recid))
             _judge(record)
             self._remark_on(record)
             return self._package(record, client)

@@ -105,17 +105,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
-    "indico": {"indico_material"},
+    "cod": {"sameness"},
+    "indico": {"indico_material", "sameness"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
-    "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository"},
+    "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository", "sameness"},
     "gitlab_repository": {"gitlab_api", "gitlab_git", "gitlab_lfs", "gitlab_program"},
     "gitlab_git": {"gitlab_program"},
     "gitlab_lfs": {"gitlab_git"},
     "gitlab_export": {"gitlab_api"},
-    "inveniordm": {"legacy"},
-    "videos": {"legacy"},
-    "zenodo": {"inveniordm"},
+    "inveniordm": {"legacy", "sameness"},
+    "videos": {"legacy", "sameness"},
+    "zenodo": {"inveniordm", "sameness"},
 }
 
 #: Each library stands behind one door.
