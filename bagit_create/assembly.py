@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from .checksums import fastest, known
 from .client import Client
 from .errors import InvalidSip, SipError, UpstreamError
 from .log import now
-from .model import Events, Fetched, Missing, Placed, Record, Result
+from .model import Events, Fetched, Held, Missing, Placed, Record, Result
 from .options import ARCHIVES, JobOptions
 from .report import Report
 from .sip.archive import pack
@@ -25,7 +25,10 @@ PATH_COLUMN = 100
 
 
 class Assembly:
-    """One package in the making; call :meth:`run` once."""
+    """One package in the making; call :meth:`run` once.
+
+    :param held: by bag path, files that an earlier package should have.
+    """
 
     def __init__(
         self,
@@ -34,12 +37,14 @@ class Assembly:
         own: log.JobLog,
         staging: Staging,
         client: Client | None,
+        held: Mapping[str, Held],
     ) -> None:
         self._options = options
         self._events = events
         self._log = own
         self._staging = staging
         self._client = client
+        self._held = held
         self._ready: Result | None = None
 
     @property
@@ -72,15 +77,7 @@ class Assembly:
         finished = {} if self._client is None or options.light else staging.finished()
         staging.keep_only(set(finished))
         fetched, absent, missing = self._obtain(placed, finished)
-        steps = [self._read_back(fetched)]
-        if renamed:
-            pairs = [{"from": old, "to": new} for old, new in renamed]
-            steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
-        if record.requested and record.requested != record.recid:
-            told = {"requested": record.requested, "recid": record.recid}
-            steps.append(sip.step("resolve", now(), "the source gave it another id", **told))
-        for note in record.notes:
-            steps.append(sip.step("note", now(), note))
+        steps = [self._read_back(fetched), *provenance.steps(record, renamed, fetched)]
         self._events.phase("write")
         name, timestamp = staging.names.reserve(record.source, record.recid, now())
         if len(str(options.target / name)) > PATH_COLUMN:
@@ -141,6 +138,7 @@ class Assembly:
             renamed=renamed,
             warnings=tuple(self._log.warnings),
             algorithms=built.algorithms,
+            reused=sum(one.reused is not None for one in fetched),
         )
 
         def name_it_now() -> None:
@@ -213,6 +211,7 @@ class Assembly:
                 finished=finished,
                 finish=staging.finish,
                 allow_missing=options.allow_missing,
+                held=self._held,
             )
             return fetched, (), missing
         placed = transfer.look_ahead(placed, client, options.jobs)

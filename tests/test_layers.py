@@ -72,7 +72,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
     },
     # where all of it meets
-    "provenance": GROUND | {"options", "urls", "version"},
+    "provenance": GROUND | {"options", "sip", "urls", "version"},
+    "earlier": GROUND | {"checksums", "options", "pipelines", "sip", "validation"},
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
@@ -83,9 +84,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "assembly",
         "checksums",
         "client",
+        "earlier",
         "options",
         "paths",
         "pipelines",
+        "provenance",
         "sip",
         "urls",
     },
