@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..log import now
 from ..options import ARCHIVES, JobOptions
-from ..validation.siphead import at
 from .package import Package
 
 OWN_VERSION = 2
@@ -28,6 +28,8 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
     params = package.params
     if package.made_by < OWN_VERSION:
         yield "an older program made it, which did not compare what it fetched"
+    if not 0 < package.made <= now():
+        yield "it does not say when it was made, or that is still to come"
     suffix = ARCHIVES[options.archive] if options.archive else ""
     if package.path.is_dir() if suffix else not package.path.is_dir():
         yield "it is in another form"
@@ -46,25 +48,13 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
         yield "it has other manifests"
     if params.get("bibdoc") is not options.bibdoc or params.get("base_url") != options.base_url:
         yield "its source was asked in another way"
-    if package.head.get("usr-meta") != notes or package.head.get("author") != options.author:
+    if package.head.get("usr-meta") != notes or package.head.get("author") != (
+        options.author or None
+    ):
         yield "the notes for the archive differ"
-    if options.verify and not options.light:
-        if any(step.get("outcome") == "skipped" for step in package.steps("fixity_check")):
-            yield "it was not read back from disk"
+    if options.verify and not options.light and params.get("verify") is not True:
+        yield "it was not read back from disk"
     if not options.light and package.report.verdict != "valid":
         yield "it is a light package"
-    yield from _missing(package, options.light)
-
-
-def _missing(package: Package, light: bool) -> Iterator[str]:
-    """Files that upstream lists and withheld then: it may hand them out today."""
-    missing: list[str] = []
-
-    def take(entry: Any) -> None:
-        withheld = at(entry, "origin", "missing") is not None
-        absent = not light and at(entry, "downloaded") is not True
-        if (withheld or absent) and at(entry, "origin", "optional") is not True:
-            missing.append("files that its source lists are missing in it")
-
-    package.each_entry(take)
-    yield from missing[:1]
+    if package.withheld or (package.absent and not options.light):
+        yield "files that its source lists are missing in it"  # it may hand them out today

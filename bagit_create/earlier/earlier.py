@@ -116,7 +116,6 @@ class Earlier:
 
     def _kept(self, package: Package) -> Result:
         """The result of a run that makes nothing."""
-        report = package.report
         log.info(f"the record has not changed since {package.name} was made")
         return Result(
             path=package.path.absolute(),
@@ -126,14 +125,10 @@ class Earlier:
             source=self._source,
             recid=self._recid,
             light=self._options.light,
-            files=report.files + report.to_fetch_files,
-            bytes=_plus(report.bytes, report.to_fetch_bytes),
+            files=package.files,
+            bytes=package.bytes,
             verified=False,
             warnings=tuple(log.current().warnings),
-            algorithms=report.algorithms,
+            algorithms=package.report.algorithms,
             unchanged=True,
         )
-
-
-def _plus(one: int, other: int | None) -> int | None:
-    return None if other is None else one + other

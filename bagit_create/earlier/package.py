@@ -29,12 +29,16 @@ class Package:
 
     Its structure, sizes and tag files are examined as ``bic validate --fast`` does, and sip.json is
     compared with its digest; of the payload nothing is read. ``fault`` says in a few words what is
-    wrong with it, ``""`` if nothing is. ``head`` is sip.json without its list of files.
+    wrong with it, ``""`` if nothing is. ``head`` is sip.json without its list of files; ``files``
+    and ``bytes`` are the record's by that list (None if a size is unknown), ``absent`` of them are
+    only promised, and ``withheld`` its source would not hand out.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.head: dict[str, Any] = {}
+        self.files = self.absent = self.withheld = 0
+        self.bytes: int | None = 0
         found = Findings()
         self._container = FolderBag(path) if path.is_dir() else open_archive(path, found)
         self.name = self._container.name if self._container else path.name
@@ -49,10 +53,26 @@ class Package:
         self.fault = errors[0] if errors else ""
         if not self.fault and self.read(SIP_JSON, MAX_BYTES, keep=False) is None:
             self.fault = f"{SIP_JSON} is not the one that the manifests list"
-        self._read_head()
+        self._survey()
 
-    def _read_head(self) -> None:
-        head = self.each_entry(lambda _: None)
+    def _survey(self) -> None:
+        """Read sip.json once: what it says as a whole, and the sum of its files."""
+
+        def take(entry: Any) -> None:
+            told, size = at(entry, "origin"), at(entry, "size")
+            withheld = at(told, "missing") is not None
+            if at(entry, "downloaded") is not True and not withheld:
+                self.absent += 1
+            if withheld and at(told, "optional") is not True:
+                self.withheld += 1
+            own = at(entry, "metadata") is True or at(told, "placeholder") is not None
+            if own or not str(at(entry, "bagpath")).startswith("data/content/"):
+                return
+            self.files += 1
+            if not withheld and self.bytes is not None:
+                self.bytes = self.bytes + size if type(size) is int else None
+
+        head = self.each_entry(take)
         if isinstance(head, dict):
             self.head = head
 

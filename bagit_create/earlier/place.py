@@ -10,6 +10,8 @@ from .. import log
 from ..errors import InputError
 from ..options import ARCHIVES
 from ..sip.staging import FOLDER
+from ..validation.archives import open_archive
+from ..validation.findings import Findings
 
 
 def check_place(place: Path) -> None:
@@ -29,6 +31,12 @@ def check_place(place: Path) -> None:
             why = "The earlier package may not be read."
     except (OSError, RuntimeError) as err:
         why = f"The earlier package cannot be looked at: {err}."
+    if not why and place.is_file():
+        found = Findings()
+        if (archive := open_archive(place, found)) is None:
+            why = f"This is no package: {found.all()[0].message}."
+        else:
+            archive.close()
     if why:
         raise InputError(why, where=str(place), hint="check --previous")
 

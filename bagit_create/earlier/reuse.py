@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from .. import log
@@ -42,23 +43,16 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
         for one in wanted[checksum]:
             if one.bagpath not in found or path == one.bagpath:
                 size = package.sizes[path]
-                made = Held(package.name, path, size, checksum, None, package.opener(path))
-                found[one.bagpath] = made
+                there = Held(package.name, path, size, checksum, open=package.opener(path))
+                found[one.bagpath] = there
     for one in (item for items in wanted.values() for item in items):
-        there = found.get(one.bagpath)
-        if there is None:
-            continue
-        if one.entry.size not in (None, there.size):
+        if one.bagpath in found and one.entry.size not in (None, found[one.bagpath].size):
+            there = found.pop(one.bagpath)
             log.warning(
-                f"{there.bagpath} in {there.package} is {there.size} bytes long, not"
-                f" {one.entry.size}: it is damaged there, and fetched again"
+                f"damaged in an earlier package, so it is fetched again: {there.bagpath} in"
+                f" {there.package}: expected {one.entry.size} bytes, found {there.size}"
             )
-            del found[one.bagpath]
-    return {path: _dated(one, times.get(one.bagpath)) for path, one in found.items()}
-
-
-def _dated(one: Held, fetched: int | None) -> Held:
-    return Held(one.package, one.bagpath, one.size, one.checksum, fetched, one.open)
+    return {path: replace(one, fetched=times.get(one.bagpath)) for path, one in found.items()}
 
 
 def _promised(
@@ -74,7 +68,7 @@ def _promised(
         path, fetched = at(entry, "bagpath"), at(entry, "origin", "fetched")
         if not isinstance(path, str) or path not in package.sizes:
             return
-        if type(fetched) is int:
+        if type(fetched) is int and 0 < fetched <= log.now():
             times[path] = fetched
         sums = entry.get("checksum")
         for text in sums if isinstance(sums, list) else ():

@@ -12,6 +12,7 @@ from ..checksums import MANIFEST_ALGORITHMS, fastest, known
 from ..model import Document, FileEntry, Record
 from ..pipelines.base import Begun, Essence
 from ..sip.build import DC_XML
+from ..sip.fetchtxt import public
 from ..sip.sipjson import origin_of
 from ..validation import digest
 from ..validation.siphead import at
@@ -31,6 +32,8 @@ def compare(package: Package, begun: Begun, essence: Judge) -> bool | None:
     :returns: False if the record has changed, True if it has not, None if that cannot be told yet.
     """
     for document in begun.documents:
+        if _place(document.url) != _place(package.head.get("metadataFile_upstream")):
+            return False
         stored = package.document(document)
         now, then = essence(document), essence(stored) if stored else None
         if now is None or then is None or now.text != then.text:
@@ -56,7 +59,7 @@ def _differences(package: Package, record: Record, essence: Judge) -> Iterator[s
         yield "two files are listed in the same words"
     documents = {f"data/{one.place}/{one.name}" for one in record.documents}
     folders = set(record.empty_folders)
-    local: list[tuple[FileEntry, str]] = []
+    local: list[tuple[FileEntry, str, int]] = []
     new: list[str] = []
 
     def take(entry: Any) -> None:
@@ -79,7 +82,8 @@ def _differences(package: Package, record: Record, essence: Judge) -> Iterator[s
             elif one.size is not None and entry.get("size") not in (None, one.size):
                 new.append(f"the size of {path}")
             elif one.path is not None:
-                local.append((one, path))
+                read = told.get("fetched", told.get("hashed"))
+                local.append((one, path, read if type(read) is int else 0))
             elif not any(map(known, one.checksums)):
                 new.append(f"{path} has no checksum, so that it may have changed")
 
@@ -104,7 +108,14 @@ def _differences(package: Package, record: Record, essence: Judge) -> Iterator[s
         now, then = essence(document), essence(stored) if stored else None
         if now is None or then is None or now.text != then.text:
             yield f"{document.name} has changed"
-    yield from (f"{path} has changed" for one, path in local if not _is_same(package, one, path))
+    for one, path, read in local:
+        if not _is_same(package, one, path, read):
+            yield f"{path} has changed"
+
+
+def _place(url: Any) -> str:
+    """An address without its scheme: a server that learns https is the same one."""
+    return public(url).partition("://")[2] if isinstance(url, str) else ""
 
 
 def _key(told: dict[str, Any]) -> str:
@@ -115,13 +126,16 @@ def _left_out(record: Record) -> list[str]:
     return sorted(f"{log.readable(one.name)}: {one.reason}" for one in record.skipped)
 
 
-def _is_same(package: Package, one: FileEntry, bagpath: str) -> bool:
-    """Whether a file of this machine is the one in the package."""
+def _is_same(package: Package, one: FileEntry, bagpath: str, read: int) -> bool:
+    """Whether a file of this machine is the one in the package.
+
+    :param read: when it was read for that, at the earliest.
+    """
     assert one.path is not None
     listed = package.digests(bagpath)
     strong = [name for name in listed if name in MANIFEST_ALGORITHMS]
     try:
-        if os.lstat(one.path).st_ctime < package.made - SETTLED_S:
+        if os.lstat(one.path).st_ctime < read - SETTLED_S:
             return True  # its name, size and time of change were compared
         if not strong:
             return False

@@ -22,6 +22,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -45,6 +46,7 @@ class Indico:
         self.storage = storage
         self.events = events()
         self._cache: dict[str, bytes] = {}
+        self._clock = count(1780000000)
 
     def __call__(self, request: Seen) -> Reply:
         """Answer a request."""
@@ -117,7 +119,7 @@ class Indico:
             "additionalInfo": {},
             "_type": "HTTPAPIResult",
             "url": self.base + target,
-            "ts": 1780000000,
+            "ts": next(self._clock),
             "results": results,
         }
         # Slashes are escaped, as Indico's serialiser does.

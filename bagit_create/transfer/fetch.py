@@ -92,8 +92,7 @@ def fetch(
         events.file_done(left.placed.bagpath)
     if reused:
         log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
-    missing: list[Missing] = []
-    held = held or {}
+    missing, held = list[Missing](), held or {}
     todo = [item for item in placed if item.bagpath not in reused]
     transfer = _Transfer(
         bag, client, algorithms, events, parts, finish, lambda: stopped[0], total_of(todo), max_size
@@ -196,8 +195,7 @@ class _Transfer:
     def take_over(self, held: Mapping[str, Held], item: Placed) -> Fetched:
         """Take one file from an earlier package; a damaged one comes from upstream."""
         path = f"{self._bag}/{item.bagpath}"
-        wanted = with_published(self._algorithms, item.entry)
-        one = held[item.bagpath]
+        wanted, one = with_published(self._algorithms, item.entry), held[item.bagpath]
         fetched = take_over(item, one, path, wanted, self._advanced, self._stopped)
         if fetched is None:
             return self.download(item)
