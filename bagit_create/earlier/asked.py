@@ -11,6 +11,8 @@ from .package import Package
 
 OWN_VERSION = 2
 """The forerunner (1.x) did not compare what it fetched with what upstream published."""
+SKEW_S = 60
+"""Seconds by which a package's time may be ahead: of many in one second, each gets its own."""
 
 
 def lacks(package: Package, options: JobOptions, notes: Mapping[str, Any]) -> str:
@@ -28,7 +30,7 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
     params = package.params
     if package.made_by < OWN_VERSION:
         yield "an older program made it, which did not compare what it fetched"
-    if not 0 < package.made <= now():
+    if not 0 < package.made <= now() + SKEW_S:
         yield "it does not say when it was made, or that is still to come"
     suffix = ARCHIVES[options.archive] if options.archive else ""
     if package.path.is_dir() if suffix else not package.path.is_dir():
