@@ -29,7 +29,7 @@ def take_over(
     """
     try:
         checksums = _copy(held, destination, algorithms, advanced, stopped)
-        compare(item.entry, checksums, held.package)
+        compare(item.entry, checksums, f"{held.bagpath} in {held.package}")
     except TransferError as err:
         log.warning(f"damaged in an earlier package, so it is fetched again: {err.where}")
         with suppress(FileNotFoundError):
