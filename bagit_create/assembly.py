@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Assembly:
     """One package in the making; call :meth:`run` once.
 
     :param held: by bag path, files that an earlier package should have.
+    :param confirm: called with what is about to appear; what it raises prevents that.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Assembly:
         staging: Staging,
         client: Client | None,
         held: Mapping[str, Held],
+        confirm: Callable[[Result], None] | None = None,
     ) -> None:
         self._options = options
         self._events = events
@@ -45,6 +47,7 @@ class Assembly:
         self._staging = staging
         self._client = client
         self._held = held
+        self._confirm = confirm
         self._ready: Result | None = None
 
     @property
@@ -120,6 +123,7 @@ class Assembly:
         faults = [str(one) for one in report.findings if one.level == "error"]
         if faults or report.verdict != ("incomplete" if built.promised else "valid"):
             raise InvalidSip("The package that was written does not validate.", findings=faults)
+        sizes = [*(one.size for one in fetched), *(one.entry.size for one in absent)]
         path = staging.target / f"{name}{ARCHIVES[options.archive] if options.archive else ''}"
         result = Result(
             path=path,
@@ -130,7 +134,7 @@ class Assembly:
             recid=record.recid,
             light=options.light,
             files=len(fetched) + len(absent) + len(missing),
-            bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
+            bytes=None if None in sizes else sum(filter(None, sizes)),
             verified=options.verify and not options.light,
             skipped=(*record.skipped, *built.skipped),
             missing=missing,
@@ -145,6 +149,8 @@ class Assembly:
             """The last moment in which the source may prove to be another than was packaged."""
             if record.recheck is not None:
                 record.recheck()
+            if self._confirm is not None:
+                self._confirm(result)
             self._ready = result
 
         if options.archive:
@@ -286,12 +292,3 @@ def _name_unknown(files: list[Placed]) -> None:
         )
     if len(files) > NAMED_AT_MOST:
         log.warning(f"no checksum is known of {len(files) - NAMED_AT_MOST} more files")
-
-
-def _sum(sizes: Iterable[int | None]) -> int | None:
-    total = 0
-    for size in sizes:
-        if size is None:
-            return None
-        total += size
-    return total

@@ -25,7 +25,11 @@ _STEPS = {
     "fetch": "fetching",
     "verify": "reading back",
     "write": "writing",
+    "records": "packaging",
+    "list": "listing",
 }
+_UNITS = {"records": "records", "list": "records"}
+"""What is counted in a step, if it is not files."""
 
 
 def display(stream: TextIO, *, silent: bool = False, verbose: bool = False) -> Display:
@@ -70,6 +74,7 @@ class Display:
         self._shown = time.monotonic()
         self.step = ""
         self.pause = ""
+        self.unit = "files"
         self.files = 0
         self.all_files: int | None = None
         self.bytes = 0
@@ -100,6 +105,7 @@ class Display:
         """A step begins."""
         with self._lock:
             self.step = _STEPS.get(name, name)
+            self.unit = _UNITS.get(name, "files")
             self.pause = ""
             self.files = self.bytes = 0
             self.all_files = self.all_bytes = None
@@ -149,7 +155,9 @@ class Display:
         """``3 of 17 files, 1.2 of 3.4 GB``, as far as it is known."""
         parts = []
         if self.all_files:
-            parts.append(f"{self.files} of {self.all_files} files")
+            parts.append(f"{self.files} of {self.all_files} {self.unit}")
+        elif self.unit == "records":
+            parts.append(f"{self.files} records")
         if self.bytes or self.all_bytes:
             total = "" if self.all_bytes is None else f" of {size_text(self.all_bytes)}"
             parts.append(size_text(self.bytes) + total)

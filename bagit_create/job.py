@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
 from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
@@ -29,10 +30,22 @@ COLUMN = 50
 
 
 class Job:
-    """A run of one :class:`JobOptions`; call :meth:`run` once."""
+    """A run of one :class:`JobOptions`; call :meth:`run` once.
 
-    def __init__(self, options: JobOptions, events: Events | None, own: log.JobLog) -> None:
+    :param confirm: called with what is about to appear; what it raises prevents that.
+    """
+
+    def __init__(
+        self,
+        options: JobOptions,
+        events: Events | None,
+        own: log.JobLog,
+        confirm: Callable[[Result], None] | None = None,
+    ) -> None:
         self._options = options
+        self._confirm = confirm
+        self._client: Client | None = None
+        self._stopped = False
         self._events = events or Silent()
         self._log = own
         self._next = ""
@@ -49,7 +62,10 @@ class Job:
         if self._options.previous is not None:
             check_place(self._options.previous)
         client = access.open_client(instance, recid, self._options, self._log, self._events)
+        self._client = client
         try:
+            if self._stopped:
+                self.stop()
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
             pipeline = pipelines.load(instance, client, self._options)
@@ -80,6 +96,15 @@ class Job:
         place = (options.previous or options.target) if asked else None
         return Earlier(place, source, recid, options, provenance.usr_meta(options), essence)
 
+    def stop(self) -> None:
+        """End the run, from another thread: it raises :class:`Interrupted` and can be continued.
+
+        A package that is about to get its name still gets it.
+        """
+        self._stopped = True
+        if self._client is not None:
+            self._client.stop()
+
     def _remark_on(self, record: Record) -> None:
         for what, text in (("source", record.source), ("record id", record.recid)):
             if len(text) > COLUMN:
@@ -109,7 +134,7 @@ class Job:
         held = {} if options.light else earlier.held(placed)
         identity = [options.light, sorted(options.algorithms), options.bagit_version]
         staging = Staging(options.target, options.workdir, record.source, record.recid, identity)
-        assembly = Assembly(options, self._events, self._log, staging, client, held)
+        assembly = Assembly(options, self._events, self._log, staging, client, held, self._confirm)
         try:
             if not options.light:
                 # With an archive, the folder goes only once that is verified.

@@ -45,8 +45,9 @@ def level(value: int | None) -> int:
 class JobLog:
     """The log of one job: the file that becomes ``bagitcreate.log``; what never stands in it."""
 
-    def __init__(self, threshold: int = logging.INFO) -> None:
+    def __init__(self, threshold: int = logging.INFO, told: bool = True) -> None:
         self._threshold = threshold
+        self._told = told
         self._lock = Lock()
         self._secrets: set[str] = set()
         self._lines: list[str] | None = []
@@ -100,7 +101,7 @@ class JobLog:
 
     def keeps(self, number: int) -> bool:
         """Whether messages of this level go anywhere."""
-        return number >= self._threshold or STANDARD.isEnabledFor(number)
+        return number >= self._threshold or self._told and STANDARD.isEnabledFor(number)
 
     def emit(self, number: int, text: str) -> None:
         """Add a message of the given level, redacted, with control characters made visible."""
@@ -109,7 +110,8 @@ class JobLog:
         text = visible(self.redact(text))
         if number >= logging.WARNING:
             self.warnings.append(text)
-        STANDARD.log(number, "%s", text)
+        if self._told:
+            STANDARD.log(number, "%s", text)
         if number < self._threshold:
             return
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -128,13 +130,15 @@ _job: ContextVar[JobLog | None] = ContextVar("bic_job", default=None)
 
 
 @contextmanager
-def job(loglevel: int | None = None) -> Iterator[JobLog]:
+def job(loglevel: int | None = None, told: bool = True) -> Iterator[JobLog]:
     """Open the log of a job; messages of this context (and its copies) go there.
+
+    :param told: whether they go to the standard logger, too.
 
     The package's log keeps at least what is ``info``, whatever the console shows. A package is made
     with a log that was closed before; that of any other run may break off.
     """
-    one = JobLog(min(level(loglevel), logging.INFO))
+    one = JobLog(min(level(loglevel), logging.INFO), told)
     mark = _job.set(one)
     try:
         yield one

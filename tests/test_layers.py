@@ -96,11 +96,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     # many records
     "listing": GROUND
     | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
+    "batch": GROUND
+    | {"access", "budget", "config", "credentials", "job", "main", "options", "sip", "version"},
     # the terminal
     "console": GROUND,
     "cli": GROUND
     | {"checksums", "config", "console", "credentials", "main", "options", "sandbox"}
-    | {"completion", "sip", "validation", "version"},
+    | {"batch", "completion", "listing", "sip", "validation", "version"},
     "__main__": {"cli"},
     # the miniature upstreams share no code with what they test
     "sandbox": set(),
@@ -109,7 +111,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
     "cod": {"sameness"},
-    "indico": {"indico_material", "sameness"},
+    "indico": {"indico_export", "indico_material", "sameness"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
     "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository", "sameness"},
@@ -132,7 +134,7 @@ ONLY_IN: dict[str, set[str]] = {
     "rich": {"console"},
     "platformdirs": {"config"},
     "gitlab": {"pipelines"},
-    "lxml": {"pipelines"},
+    "lxml": {"listing", "pipelines"},
     "bagit": {"validation"},  # our own writer and validator decide
 }
 

@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,10 @@ def _run(options: JobOptions, given: Mapping[str, Any]) -> tuple[Result, float]:
     return result, time.monotonic() - began
 
 
-def job_options(given: Mapping[str, Any]) -> JobOptions:
+def job_options(given: Mapping[str, Any], any_source: bool = False) -> JobOptions:
     """Turn the values of the command line into a job.
 
+    :param any_source: a list says of each record where it is.
     :raises InputError: naming everything that cannot work.
     :raises ConfigError: if the token file cannot be used.
     """
@@ -176,7 +178,8 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
         faults.append(err.message)
         hint = err.hint
     try:
-        options.check(kind)
+        invented = any_source and not options.source
+        (replace(options, source="any") if invented else options).check(kind)
     except InputError as err:
         faults += err.message.split("\n")
     if len(faults) > 1:
@@ -185,8 +188,6 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
         raise InputError(faults[0], hint=hint)
     if not given["token_file"]:
         return options
-    from dataclasses import replace
-
     return replace(options, token=read_file(given["token_file"]))
 
 

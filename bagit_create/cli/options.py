@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -272,3 +272,27 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(_ALL):
         function = decorate(function)
     return function
+
+
+def some_options(names: Iterable[str]) -> Decorator:
+    """Give a command those options of a job that it has use for."""
+    wanted = set(names)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        mine = getattr(function, "__click_params__", [])
+        chosen = [one for one in _parameters() if one.name in wanted]
+        function.__click_params__ = [*mine, *chosen]  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def not_given() -> dict[str, Any]:
+    """The values of all options of a job when none of them is given."""
+    return click.Command("bic", params=_parameters()).make_context("bic", []).params
+
+
+def _parameters() -> list[click.Parameter]:
+    function = job_options(lambda: None)
+    found: list[click.Parameter] = getattr(function, "__click_params__")
+    return found

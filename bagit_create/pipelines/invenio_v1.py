@@ -23,6 +23,7 @@ from .base import Begun, Essence
 from .eos import locations, on_disk
 
 WHAT = "Metadata request"
+_XML = "application/xml"
 _BOT = re.compile(rb"not a bot|anubis_challenge", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(rb"not authori[sz]ed", re.IGNORECASE)
 
@@ -42,9 +43,7 @@ class InvenioV1:
         asked = recid or ""
         answer = self._metadata(asked)
         found = self._record(answer, asked)
-        document = Document(
-            "metadata.xml", answer.content, answer.url, media_type="application/xml"
-        )
+        document = Document("metadata.xml", answer.content, answer.url, "content", _XML)
         return Begun(asked, found.recid, (document,), found)
 
     def harvest(self, begun: Begun) -> Record:
@@ -86,7 +85,6 @@ class InvenioV1:
         Invenio keeps its own files, and revising one through it gives the record a new 005 and the
         file's new size (``$s``); of a file in another store only a checksum (``$w``) can tell. What
         was exchanged on a disk behind Invenio's back, byte for byte of one size, cannot be seen.
-        What bibdocfile says stands elsewhere.
         """
         if document.name != "metadata.xml":
             return Essence(document.content)

@@ -1,0 +1,132 @@
+"""The workers of one process: threads that share a board."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Protocol
+
+from ..errors import BicError
+from ..model import Events
+from .board import Board
+from .folder import JobFolder, Shard
+from .items import Item
+from .outcome import Outcome
+from .work import PATIENCE_S, Fatal, Maker, Worker
+
+
+class BatchEvents(Events, Protocol):
+    """Who wants to follow a batch.
+
+    ``phase`` is ``"records"``; ``started`` tells how many there are to be made in all;
+    ``file_done`` is called with ``SOURCE RECID`` for each that has ended, ``advanced`` and
+    ``waiting`` as in a single run. The methods are called from several threads at once.
+    """
+
+    def record_done(self, item: Item, outcome: Outcome) -> None:
+        """A record has ended, well or not."""
+
+
+class Crew:
+    """So many workers; :meth:`wait` for them.
+
+    :param make_maker: makes the maker of each worker.
+    :param wait: whether they wait for shards that others have.
+    :param only: work on this shard alone, in one thread.
+    """
+
+    def __init__(
+        self,
+        job: JobFolder,
+        events: BatchEvents,
+        make_maker: Callable[[], Maker],
+        *,
+        workers: int = 1,
+        wait: bool = True,
+        only: Shard | None = None,
+        patience: float = PATIENCE_S,
+    ) -> None:
+        self._job = job
+        self._events = events
+        self._board = Board(job)
+        self._stopped = threading.Event()
+        self._wait = wait
+        self._only = only
+        self._patience = patience
+        self._makers = [make_maker() for _ in range(workers if only is None else 1)]
+        self._ended = threading.Semaphore(0)
+        self._errors: list[BaseException] = []
+        self.taken = False
+        """Whether the only shard was another worker's."""
+        for number, maker in enumerate(self._makers):
+            work = copy_context().run, self._work, maker
+            thread = threading.Thread(
+                target=work[0], args=work[1:], name=f"bic-worker-{number}", daemon=True
+            )
+            thread.start()
+
+    def _work(self, maker: Maker) -> None:
+        events = self._events
+
+        def note(item: Item, outcome: Outcome) -> None:
+            events.file_done(f"{item.source} {item.recid}")
+            events.record_done(item, outcome)
+
+        try:
+            worker = Worker(
+                self._job,
+                self._board,
+                maker,
+                self._stopped,
+                note,
+                events.waiting,
+                self._patience,
+            )
+            if self._only is None:
+                worker.run(self._wait)
+            elif not self._board.is_done(self._only):
+                claimed = self._board.claim(self._only)
+                self.taken = claimed is None
+                if claimed is not None:
+                    worker.finish(claimed)
+        except BaseException as err:
+            self._errors.append(err)
+            self.stop()
+        finally:
+            maker.close()
+            self._ended.release()
+
+    def stop(self) -> None:
+        """End what is under way, soon; what is left is for the next run."""
+        self._stopped.set()
+        for maker in self._makers:
+            maker.stop()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the crew was told to end."""
+        return self._stopped.is_set()
+
+    def wait(self) -> None:
+        """Wait for all workers.
+
+        :raises BicError: the reason for which the run could not go on.
+        """
+        try:
+            for _ in self._makers:
+                self._ended.acquire()
+        except BaseException:  # Ctrl-C
+            self.stop()
+            for _ in self._makers:
+                self._ended.acquire(timeout=30)
+            raise
+        finally:
+            self._board.close()
+        for err in self._errors:
+            if isinstance(err, Fatal):
+                raise err.error
+            if isinstance(err, BicError) or not isinstance(err, Exception):
+                raise err
+        if self._errors:
+            raise self._errors[0]

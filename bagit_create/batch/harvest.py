@@ -1,0 +1,132 @@
+"""The package of one record of a job, as ``bic`` itself makes it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from .. import log
+from ..errors import BicError, ConfigError, Interrupted, InvalidSip, SipError
+from ..job import Job
+from ..main import failure
+from ..model import Events, Result, Silent
+from ..options import JobOptions
+from .items import Item
+from .outcome import DONE, FAILED, UNCHANGED, Outcome
+from .work import Fatal
+
+NOBODY_CAN_WRITE = (
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.ENOTCONN,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ESTALE,
+)
+"""Of these the next record would die as well."""
+LONGEST_TEXT = 500
+
+
+class _Moving(Silent):
+    """Of a single run, a batch shows what moves and what waits."""
+
+    def __init__(self, events: Events) -> None:
+        self.advanced = events.advanced  # type: ignore[method-assign]
+        self.waiting = events.waiting  # type: ignore[method-assign]
+
+
+class Harvester:
+    """Makes packages, one after the other, with what they share: options and connections.
+
+    :param options: of every record, with the secrets of this run.
+    :param events: told of the bytes that move, and of pauses.
+    :param telling: pass on what is logged; otherwise it only stands in the packages.
+    """
+
+    def __init__(self, options: JobOptions, events: Events, telling: bool = False) -> None:
+        self._options = options
+        self._events = _Moving(events)
+        self._job: Job | None = None
+        self._telling = telling
+        self._stopped = False
+
+    def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
+        """See :class:`bagit_create.batch.work.Maker`."""
+        options = replace(self._options, source=item.source, recid=item.recid, target=place)
+
+        def confirm(result: Result) -> None:
+            begin(_outcome(item, result))
+
+        with log.job(told=self._telling) as own:
+            self._job = Job(options, self._events, own, confirm)
+            if self._stopped:
+                self._job.stop()
+            try:
+                return _outcome(item, self._job.run())
+            except (Interrupted, KeyboardInterrupt):
+                raise
+            except BicError as err:
+                err.redact(own.redact)
+                if _is_fatal(err):
+                    raise Fatal(err) from err
+                return failed(item, err)
+            except Exception as err:  # a bug of ours must not end a run of a million records
+                log.STANDARD.exception("unexpected error with %s %s", item.source, item.recid)
+                text = own.redact(f"{type(err).__name__}: {err}")
+                return failed(item, BicError(f"Unexpected error, please report it: {text}"))
+            finally:
+                self._job = None
+
+    def stop(self) -> None:
+        """End what is under way, from another thread."""
+        self._stopped = True
+        job = self._job
+        if job is not None:
+            job.stop()
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+def _outcome(item: Item, result: Result) -> Outcome:
+    return Outcome(
+        number=item.number,
+        state=UNCHANGED if getattr(result, "unchanged", False) else DONE,
+        package=result.path.name,
+        files=result.files,
+        bytes=result.bytes or 0,
+        warnings=len(result.warnings),
+        missing=len(result.missing),
+        skipped=len(result.skipped),
+        without_checksum=len(result.without_checksum),
+    )
+
+
+def failed(item: Item, err: BicError) -> Outcome:
+    """The outcome of a record that ended with an error."""
+    facts = failure(err)
+    findings = "; ".join(facts["findings"][:3])
+    return Outcome(
+        number=item.number,
+        state=FAILED,
+        error=facts["error"],
+        exit_code=err.exit_code,
+        http_status=err.http_status or 0,
+        message=" ".join(f"{err.headline()} {findings}".split())[:LONGEST_TEXT],
+        where=err.where[:LONGEST_TEXT],
+        hint=err.hint[:LONGEST_TEXT],
+    )
+
+
+def _is_fatal(err: BicError) -> bool:
+    """Whether every other record would end so too."""
+    if isinstance(err, ConfigError):
+        return True
+    if isinstance(err, SipError) and not isinstance(err, InvalidSip):
+        cause = err.__cause__
+        return isinstance(cause, OSError) and cause.errno in NOBODY_CAN_WRITE
+    return False

@@ -1,0 +1,103 @@
+"""Taking up failed records again: they become the shards of a new round."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import InputError, SipError
+from ..sip.disk import cannot_write, sync_folder
+from .create import write_round
+from .folder import RETRIED, JobFolder
+from .items import Item
+from .ledger import generations, read
+from .outcome import FAILED, Outcome
+
+TRANSIENT = ("Unreachable",)
+"""Failures that may go away by themselves."""
+
+
+def last_outcomes(job: JobFolder) -> Iterator[tuple[Item, Outcome | None, int]]:
+    """Each record of the list in its order, how it ended last (None: not yet), and in which round.
+
+    Memory holds one shard, and what later rounds say.
+    """
+    claimed = generations(job)
+    later: dict[int, tuple[Outcome | None, int]] = {}
+    for shard in job.shards():
+        if shard.round > 1:
+            ended = read(job, shard, claimed.get(shard, 0) + 1)[0]
+            for item in job.items(shard):
+                later[item.number] = ended.get(item.number), shard.round
+    for shard in job.shards():
+        if shard.round == 1:
+            ended = read(job, shard, claimed.get(shard, 0) + 1)[0]
+            for item in job.items(shard):
+                outcome, number = later.get(item.number, (ended.get(item.number), 1))
+                yield item, outcome, number
+
+
+def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
+    """Give failed records to the workers again.
+
+    :param path: the job folder.
+    :param kinds: only failures of these kinds: classes of :mod:`bagit_create.errors` or exit codes;
+        all of them if empty.
+    :returns: how many records, and how many of each kind. The round is there when this returns.
+    :raises InputError: if it is no job folder, or a kind is none.
+    :raises SipError: if the folder cannot be written, or another retry is quicker.
+    """
+    job = JobFolder(path)
+    wanted = _known(kinds)
+    counts: Counter[str] = Counter()
+    items = []
+    for item, outcome, _ in last_outcomes(job):
+        if outcome is None or outcome.state != FAILED:
+            continue
+        if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
+            items.append(item)
+            counts[outcome.error] += 1
+    if not items:
+        return 0, counts
+    number = job.shards()[-1].round + 1
+    made = job.shards_folder / f".{number:02d}.{secrets.token_hex(4)}"
+    final = job.shards_folder / f"{number:02d}"
+    try:
+        write_round(made, items, min(job.file.shard_size, max(1, len(items) // 64)))
+        (made / RETRIED).write_text(json.dumps(counts), encoding="utf-8")
+        sync_folder(made)
+        os.rename(made, final)  # it never replaces a folder with something in it
+        sync_folder(job.shards_folder)
+    except OSError as err:
+        if final.exists():
+            raise SipError("Another retry of this job is under way.", where=str(final)) from err
+        raise cannot_write(err, final) from err
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return len(items), counts
+
+
+def _known(kinds: tuple[str, ...]) -> set[str]:
+    from .. import errors
+
+    found = set()
+    for kind in kinds:
+        known = getattr(errors, kind, None)
+        if not kind.isdigit() and not (
+            isinstance(known, type) and issubclass(known, errors.BicError)
+        ):
+            names = [
+                name
+                for name, one in vars(errors).items()
+                if isinstance(one, type) and issubclass(one, errors.BicError)
+            ]
+            raise InputError(
+                f"{kind} is no kind of failure.", hint="an exit code, or " + ", ".join(names)
+            )
+        found.add(kind)
+    return found

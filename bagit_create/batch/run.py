@@ -1,0 +1,258 @@
+"""Running a job here: so many workers, in as many processes as the machine has cores."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import errors, log
+from ..errors import BicError, InputError, Interrupted
+from ..model import Silent
+from .child import Orders, crew_for
+from .crew import BatchEvents
+from .folder import JobFolder
+from .items import Item
+from .outcome import Outcome, Totals, from_line
+from .survey import survey
+
+START = (
+    "import json, sys;"
+    "facts = json.loads(sys.stdin.buffer.readline());"
+    "sys.path[:] = facts['path'];"
+    "from bagit_create.batch.child import main;"
+    "main(facts)"
+)
+MOST_WORKERS = 256
+MOST_DEATHS = 5
+"""Processes in a row that die before a record has ended; then something is wrong with all."""
+GRACE_S = 60.0
+"""Seconds that processes have to end what cannot be interrupted."""
+
+
+class Quiet(Silent):
+    """:class:`BatchEvents` that nobody follows."""
+
+    def record_done(self, item: Item, outcome: Outcome) -> None:
+        """Nothing."""
+
+
+def run(
+    path: Path,
+    orders: Orders | None = None,
+    events: BatchEvents | None = None,
+    *,
+    processes: int | None = None,
+) -> Totals:
+    """Work on a job until every record has ended, here or wherever else it is worked on.
+
+    :param path: the job folder.
+    :param processes: the number of processes for the workers; as many as the machine has cores
+        (and never more than workers) if None. With 1, the workers are threads of this process.
+    :returns: what this run has made.
+    :raises InputError: if it is no job folder, or the orders cannot work.
+    :raises Interrupted: on Ctrl-C; a later run goes on.
+    :raises BicError: for a reason that stops every record (a full disk, nobody there).
+    """
+    job, orders = JobFolder(path), orders or Orders()
+    _check(job, orders)
+    followed = _Counting(events or Quiet())
+    _check_records(job, orders)
+    followed.phase("records")
+    followed.started(survey(job).left, None)
+    number = min(processes or os.cpu_count() or 1, orders.workers)
+    try:
+        if number == 1:
+            crew_for(job, orders, followed).wait()
+        else:
+            _Processes(job, orders, followed, number).wait()
+    except KeyboardInterrupt as err:
+        raise Interrupted(
+            "Interrupted.", hint="run the job again; what is finished is not made again"
+        ) from err
+    return followed.totals
+
+
+def _check(job: JobFolder, orders: Orders) -> None:
+    faults = []
+    if not 1 <= orders.workers <= MOST_WORKERS:
+        faults.append(f"--workers is at least 1 and at most {MOST_WORKERS}.")
+    if orders.part is not None and not 0 < orders.part <= 1:
+        faults.append("--share is a part of 1, as 1/4 or 0.25.")
+    if orders.patience < 0:
+        faults.append("--patience is not negative.")
+    if orders.token and len(job.file.sources) > 1:
+        faults.append(
+            "The job has records of several sources, and one --token would be sent to all of them:"
+            " give them in the environment, as BIC_TOKEN_<SOURCE>."
+        )
+    if faults:
+        raise InputError("\n".join(faults), hint="bic batch run --help")
+
+
+def _check_records(job: JobFolder, orders: Orders) -> None:
+    """Refuse before the first request what no record can be made with.
+
+    :raises InputError: naming all of it.
+    """
+    from .. import access
+
+    for source in job.file.sources:
+        options = replace(orders.options(job), source=source, recid="1")
+        options.check(access.instance_of(options).pipeline)
+
+
+class _Counting:
+    """Passes events on, and counts what ends."""
+
+    def __init__(self, events: BatchEvents) -> None:
+        self.totals = Totals()
+        self._lock = threading.Lock()
+        self._events = events
+        self.phase = events.phase
+        self.started = events.started
+        self.advanced = events.advanced
+        self.file_done = events.file_done
+        self.waiting = events.waiting
+
+    def record_done(self, item: Item, outcome: Outcome) -> None:
+        """Count, and pass it on."""
+        with self._lock:
+            self.totals.add(outcome)
+        self._events.record_done(item, outcome)
+
+
+class _Processes:
+    """Child processes, and a thread that listens to each."""
+
+    def __init__(self, job: JobFolder, orders: Orders, events: _Counting, number: int) -> None:
+        self._job = job
+        self._events = events
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._deaths = 0
+        self._fatal: dict[str, Any] | None = None
+        shares = [orders.workers // number + (i < orders.workers % number) for i in range(number)]
+        self._orders = [replace(orders, workers=one) for one in shares]
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._threads: list[threading.Thread] = []
+        for index in range(number):
+            thread = threading.Thread(target=self._keep, args=(index,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def wait(self) -> None:
+        """Wait for all of them.
+
+        :raises BicError: what one of them could not go on for.
+        """
+        try:
+            for thread in self._threads:
+                while thread.is_alive():  # a join that is interrupted would take it for ended
+                    thread.join(0.2)
+        except BaseException:
+            self._stop()
+            self._wait_for_end()
+            raise
+        if self._fatal is not None:
+            raise _error(self._fatal)
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+            for child in self._running.values():
+                with suppress(OSError):
+                    assert child.stdin is not None
+                    child.stdin.close()
+
+    def _wait_for_end(self) -> None:
+        until = time.monotonic() + GRACE_S
+        try:
+            for thread in self._threads:
+                while thread.is_alive() and time.monotonic() < until:
+                    thread.join(0.1)
+        finally:
+            for child in list(self._running.values()):
+                child.kill()
+
+    def _keep(self, index: int) -> None:
+        """Run one process, and another one when it dies."""
+        while not self._stopping:
+            try:
+                child = self._start(index)
+            except OSError as err:
+                self._give_up(f"A worker process cannot be started: {err}.")
+                return
+            assert child.stdout is not None
+            for line in child.stdout:
+                self._hear(line)
+            code = child.wait()
+            with self._lock:
+                del self._running[index]
+            if code in (0, 130) or self._fatal is not None or self._stopping:
+                return
+            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            self._deaths += 1
+            if self._deaths >= MOST_DEATHS:
+                self._give_up(f"Worker processes die one after the other ({name}).")
+                return
+            log.warning(f"a worker process ended ({name}); another one goes on with its records")
+
+    def _start(self, index: int) -> subprocess.Popen[bytes]:
+        facts = {"path": sys.path, "job": str(self._job.path)}
+        text = json.dumps(facts)[:-1] + f', "orders": {self._orders[index].as_text()}}}\n'
+        with self._lock:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-c", START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the parent, which tells its children
+            )
+            self._running[index] = child
+            assert child.stdin is not None
+            child.stdin.write(text.encode())
+            child.stdin.flush()
+            if self._stopping:
+                child.stdin.close()
+        return child
+
+    def _hear(self, line: bytes) -> None:
+        facts = json.loads(line)
+        if "outcome" in facts:
+            self._deaths = 0
+            outcome = from_line(facts["outcome"])
+            item = Item(outcome.number, *facts["item"])
+            self._events.file_done(f"{item.source} {item.recid}")
+            self._events.record_done(item, outcome)
+        elif "bytes" in facts:
+            self._events.advanced(facts["bytes"])
+        elif "wait" in facts:
+            self._events.waiting(*facts["wait"])
+        elif "fatal" in facts:
+            if facts["fatal"]["exit_code"] != Interrupted.exit_code:
+                self._fatal = self._fatal or facts["fatal"]
+            self._stop()
+
+    def _give_up(self, text: str) -> None:
+        self._fatal = self._fatal or {"error": "BicError", "errormsg": text}
+        self._stop()
+
+
+def _error(facts: dict[str, Any]) -> BicError:
+    """The error that a child told of."""
+    kind = getattr(errors, facts["error"], BicError)
+    text = facts["errormsg"]
+    if facts.get("http_status"):
+        text = text.partition(": ")[2] or text
+    made: BicError = kind(text, where=facts.get("where") or "")
+    made.hint = facts.get("hint") or ""
+    made.http_status = facts.get("http_status")
+    return made

@@ -1,0 +1,207 @@
+"""One worker: it takes shards, one after the other, and makes the packages of their records."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import BicError, Interrupted, Unreachable
+from ..sip.disk import cannot_write
+from .board import Board
+from .folder import JobFolder
+from .items import Item
+from .ledger import Claim, Lost
+from .outcome import DONE, Outcome
+
+HOLD_AFTER = 3
+"""Records in a row that found nobody there, after which a worker waits."""
+FIRST_HOLD_S = 30.0
+LONGEST_HOLD_S = 900.0
+PATIENCE_S = 3600.0
+"""Seconds that a worker waits for a server that is not there, before the run is ended."""
+
+
+FIRST_LOOK_S = 0.05
+LONGEST_LOOK_S = 5.0
+"""Seconds between two looks for shards, while others have all that are left."""
+
+
+class Fatal(Exception):
+    """The run cannot go on: the next record would fail for the same reason.
+
+    :param error: that reason.
+    """
+
+    def __init__(self, error: BicError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Maker(Protocol):
+    """Makes the package of one record. Each worker has its own."""
+
+    def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
+        """Make it; a failure of the record is an outcome.
+
+        :param place: the folder in which the package is to appear.
+        :param begin: to be called when all is ready, before the package gets its name.
+        :raises Lost: if the shard is another worker's now.
+        :raises Interrupted: if the run is being ended; nothing is known of the record then.
+        :raises Fatal: if no record can be made.
+        """
+
+    def stop(self) -> None:
+        """End what is under way, from another thread."""
+
+    def close(self) -> None:
+        """Give up what is kept between records."""
+
+
+class Worker:
+    """Works on a job until nothing is left, or it is told to stop.
+
+    :param board: what this process knows of the shards.
+    :param on_outcome: told of each record that has ended, also of those that an earlier worker
+        had finished and not noted.
+    :param on_wait: told of a pause: seconds, and why.
+    """
+
+    def __init__(
+        self,
+        job: JobFolder,
+        board: Board,
+        maker: Maker,
+        stopped: threading.Event,
+        on_outcome: Callable[[Item, Outcome], None],
+        on_wait: Callable[[float, str], None],
+        patience: float = PATIENCE_S,
+    ) -> None:
+        self._job = job
+        self._board = board
+        self._maker = maker
+        self._stopped = stopped
+        self._on_outcome = on_outcome
+        self._on_wait = on_wait
+        self._patience = patience
+        self._held = 0.0
+        self._in_a_row = 0
+
+    def run(self, wait: bool) -> None:
+        """Take shards until all are finished.
+
+        :param wait: for shards that other workers have, in case they are left.
+        :raises Fatal: if the run cannot go on.
+        """
+        pause = FIRST_LOOK_S
+        while not self._stopped.is_set():
+            with _writing(self._job):
+                claimed = self._board.next()
+                if claimed is None and (not wait or self._board.all_done()):
+                    return
+            if claimed is None:
+                self._stopped.wait(pause)
+                pause = min(2 * pause, LONGEST_LOOK_S)
+                continue
+            pause = FIRST_LOOK_S
+            with suppress(Lost):
+                self.finish(claimed)
+
+    def finish(self, claimed: Claim) -> bool:
+        """Make what is left of a shard; False if this was stopped before its end.
+
+        :raises Lost: if another worker took it over.
+        :raises Fatal: if the run cannot go on.
+        """
+        shard, whole = claimed.shard, False
+        try:
+            with self._board.beating(claimed), _writing(self._job):
+                whole = self._all(claimed)
+                if whole:
+                    self._job.finish(shard)
+                    self._board.finished(shard)
+        except Interrupted as err:
+            if isinstance(err, Lost):
+                raise
+        finally:
+            if not whole:
+                claimed.leave()
+            claimed.close()
+        return whole
+
+    def _all(self, claimed: Claim) -> bool:
+        """Make the packages of all records that have none; False if stopped before the end."""
+        later = []
+        for item in self._job.items(claimed.shard):
+            if item.number in claimed.ended:
+                continue
+            if self._stopped.is_set():
+                return False
+            outcome = self._made(claimed, item)
+            if outcome.error == Unreachable.__name__:
+                later.append(item)
+                if not self._hold(outcome):
+                    return False
+            else:
+                self._in_a_row, self._held = 0, 0.0
+                self._note(claimed, item, outcome)
+        for item in later:  # what was not there a while ago may be there now
+            if self._stopped.is_set():
+                return False
+            self._note(claimed, item, self._made(claimed, item))
+        claimed.append_totals()
+        return True
+
+    def _made(self, claimed: Claim, item: Item) -> Outcome:
+        place = self._job.place_of(item)
+        begun = claimed.begun.get(item.number)
+        if begun is not None and os.path.lexists(place / begun.package):
+            # Its package got its name, and the worker died before it could say so.
+            return replace(begun, state=DONE)
+        began = time.time()
+        outcome = self._maker.make(item, place, claimed.begin)
+        ended = time.time()
+        return replace(outcome, at=round(ended, 3), seconds=round(ended - began, 4))
+
+    def _note(self, claimed: Claim, item: Item, outcome: Outcome) -> None:
+        claimed.append(outcome)
+        self._on_outcome(item, outcome)
+
+    def _hold(self, outcome: Outcome) -> bool:
+        """Wait if nobody seems to be there; False if the run is ended meanwhile.
+
+        :raises Fatal: if it took too long.
+        """
+        self._in_a_row += 1
+        if self._in_a_row < HOLD_AFTER:
+            return True
+        seconds = min(FIRST_HOLD_S * 2 ** (self._in_a_row - HOLD_AFTER), LONGEST_HOLD_S)
+        if self._held + seconds > self._patience:
+            raise Fatal(
+                Unreachable(
+                    f"{self._in_a_row} records in a row found nobody there: {outcome.message}",
+                    where=outcome.where,
+                    hint="run the job again once the server is back; 'bic batch retry' takes up"
+                    " what has failed",
+                )
+            )
+        self._held += seconds
+        self._on_wait(seconds, f"{self._in_a_row} records in a row found nobody there")
+        return not self._stopped.wait(seconds)
+
+
+@contextmanager
+def _writing(job: JobFolder) -> Iterator[None]:
+    """What the job folder cannot take ends the run.
+
+    :raises Fatal: instead of :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as err:
+        raise Fatal(cannot_write(err, job.path)) from err
