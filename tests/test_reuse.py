@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from packages import Harvest, by_name, everything, payload, sip_json
 
+from bagit_create import log
+from bagit_create.errors import Interrupted
+from bagit_create.job import Job
+from bagit_create.model import Silent
+from bagit_create.options import JobOptions
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.sandbox.shapes import File
 from bagit_create.transfer import reuse
@@ -379,7 +384,7 @@ def test_a_broken_package_may_still_have_files(
     result = harvest(RECID, if_changed=True)
 
     assert (False, reused) == (result["unchanged"], result["reused"])
-    assert any("does not count" in one for one in result["warnings"])
+    assert any("is not sound" in one for one in result["warnings"])
     assert_whole(result)
 
 
@@ -559,6 +564,28 @@ def test_a_run_that_failed_goes_on_with_a_package(
 
     assert 1 + 9 >= result["reused"] + fetched(sandbox)
     assert 0 < result["reused"] < 9
+    assert_whole(result)
+
+
+def test_a_run_that_is_stopped_stops_copying(
+    last: Path, harvest: Harvest, config_file: Path, sandbox: Sandbox
+) -> None:
+    """What is here already is kept for the next one."""
+    options = JobOptions(
+        source="zenodo", recid=RECID, target=last.parent, config=config_file, previous=last, jobs=1
+    )
+
+    class Stopping(Silent):
+        def file_done(self, bagpath: str) -> None:
+            job.stop()
+
+    with log.job() as own:
+        job = Job(options, Stopping(), own)
+        with pytest.raises(Interrupted):
+            job.run()
+
+    result = harvest(RECID, previous=last)
+    assert (9, 1) == (result["reused"], fetched(sandbox))
     assert_whole(result)
 
 

@@ -78,8 +78,6 @@ class Earlier:
         """
         items = tuple(placed)
         for package in self._each():
-            if package.fault:
-                log.warning(f"{package.name} is not sound: {package.fault}")
             if found := reuse.held(package, items):
                 log.info(f"{len(found)} files should be in {package.name} already")
                 return found
@@ -97,17 +95,17 @@ class Earlier:
         yield from self._opened
         for path in self._paths[len(self._opened) :]:
             package = Package(path)
+            if package.fault:
+                log.warning(f"{package.name} is not sound: {package.fault}")
             self._opened.append(package)
             yield package
 
     def _sound(self) -> Iterator[Package]:
         for package in self._each():
+            head = package.head
             if package.fault:
-                log.warning(f"{package.name} does not count: {package.fault}")
-            elif (package.head.get("source"), package.head.get("recid")) != (
-                self._source,
-                self._recid,
-            ):
+                continue
+            if (head.get("source"), head.get("recid")) != (self._source, self._recid):
                 log.info(f"{package.name} is of another record")
             elif why := lacks(package, self._options, self._notes):
                 log.info(f"{package.name} is not what is asked for: {why}")

@@ -47,11 +47,12 @@ class Package:
             self.fault = str(found.all()[0])
             return
         self._one = Examination(self._container, found, ())
-        self._one.run(True, None, os.cpu_count() or 1, True, False, Silent())
+        self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
         self.report = self._one.report(path, "fast", 0, 0.0)
         errors = [str(one) for one in self.report.findings if one.level == "error"]
         self.fault = errors[0] if errors else ""
-        if not self.fault and self.read(SIP_JSON, MAX_BYTES, keep=False) is None:
+        is_told = SIP_JSON in self.sizes  # a plain bag has none
+        if not self.fault and is_told and self.read(SIP_JSON, MAX_BYTES, keep=False) is None:
             self.fault = f"{SIP_JSON} is not the one that the manifests list"
         self._survey()
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .. import log
 from ..checksums import MANIFEST_ALGORITHMS, fastest, known
+from ..log import readable
 from ..model import Document, FileEntry, Record
 from ..pipelines.base import Begun, Essence
 from ..sip.build import DC_XML
@@ -71,9 +71,10 @@ def _differences(package: Package, record: Record, essence: Judge) -> Iterator[s
                 new.append(f"{path} is not there any more")
             documents.discard(path)
         elif "placeholder" in told:
-            if told.get("path") not in folders:
-                new.append(f"the folder {told.get('path')} is not empty any more, or gone")
-            folders.discard(str(told.get("path")))
+            folder = str(told.get("path"))
+            if folder not in folders:
+                new.append(f"the folder {folder} is not empty any more, or gone")
+            folders.discard(folder)
         elif path.startswith("data/content/"):
             own = {key: value for key, value in told.items() if key not in OF_A_RUN}
             one = listed.pop(_key(own), None)
@@ -92,11 +93,8 @@ def _differences(package: Package, record: Record, essence: Judge) -> Iterator[s
     yield from new[:1]
     for what in (documents, folders, [one.name for one in listed.values()]):
         yield from (f"{one} is new" for one in what)
-    if _left_out(record) != sorted(
-        f"{one.get('name')}: {one.get('reason')}"
-        for step in package.steps("skip")
-        for one in step.get("files") or ()
-        if isinstance(one, dict)
+    if sorted(f"{readable(one.name)}: {one.reason}" for one in record.skipped) != _left_out(
+        package
     ):
         yield "other things are left out"
     if json.loads(json.dumps(dict(record.source_details))) != package.head.get(
@@ -122,8 +120,13 @@ def _key(told: dict[str, Any]) -> str:
     return json.dumps(told, sort_keys=True)
 
 
-def _left_out(record: Record) -> list[str]:
-    return sorted(f"{log.readable(one.name)}: {one.reason}" for one in record.skipped)
+def _left_out(package: Package) -> list[str]:
+    found = []
+    for step in package.steps("skip"):
+        files = step.get("files")
+        for one in files if isinstance(files, list) else ():
+            found.append(f"{at(one, 'name')}: {at(one, 'reason')}")
+    return sorted(found)
 
 
 def _is_same(package: Package, one: FileEntry, bagpath: str, read: int) -> bool:

@@ -90,9 +90,9 @@ class InvenioV1:
             return Essence(document.content)
         try:
             text, every = marc.canonical(document.content)
+            known = len(every) == 1 and bool(every[0].changed) and self._knows_files(every[0])
         except UpstreamError:
             return None
-        known = len(every) == 1 and bool(every[0].changed) and self._knows_files(every[0])
         return Essence(text, known and not self._options.bibdoc)
 
     def _knows_files(self, record: marc.MarcRecord) -> bool:

@@ -29,7 +29,7 @@ def of_json(
         value = json.loads(content)
         text = canonical(without(part(value), volatile, kept))
         return Essence(text, tells_all(value), settled(value))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 

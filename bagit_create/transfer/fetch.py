@@ -72,21 +72,20 @@ def fetch(
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
     events.started(len(placed), total_of(placed))
-    stopped = [False]
-    folders: set[str] = set()
+    ended: list[bool] = []
     if parts is not None:
-        for item in placed:
-            folder = os.path.dirname(item.bagpath)
-            if folder not in folders:
-                folders.add(folder)
-                os.makedirs(bag / folder, exist_ok=True)
+        for folder in {os.path.dirname(item.bagpath) for item in placed}:
+            os.makedirs(bag / folder, exist_ok=True)
 
     def stop() -> None:
-        stopped[0] = True
+        ended.append(True)
         if client is not None:
             client.stop()
 
-    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, lambda: stopped[0])
+    def stopped() -> bool:
+        return bool(ended) or (client is not None and client.stopped)
+
+    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, stopped)
     for left in reused.values():
         events.advanced(left.size)
         events.file_done(left.placed.bagpath)
@@ -95,7 +94,7 @@ def fetch(
     missing, held = list[Missing](), held or {}
     todo = [item for item in placed if item.bagpath not in reused]
     transfer = _Transfer(
-        bag, client, algorithms, events, parts, finish, lambda: stopped[0], total_of(todo), max_size
+        bag, client, algorithms, events, parts, finish, stopped, total_of(todo), max_size
     )
     taken = [item for item in todo if item.bagpath in held]
     made = [item for item in todo if item.entry.maker is not None]
