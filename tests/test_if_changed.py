@@ -388,6 +388,21 @@ def test_another_kind_of_package_is_made(more: dict[str, Any], harvest: Harvest)
     assert harvest(7000001, if_changed=True)["unchanged"]
 
 
+@pytest.mark.parametrize(("made", "asked"), [("zip", "tar"), ("tar", None), ("tar", "tar.gz")])
+def test_another_form_of_it_is_made(made: str, asked: str | None, harvest: Harvest) -> None:
+    """A folder is asked for by naming none."""
+    harvest(7000001, archive=made)
+
+    assert not harvest(7000001, archive=asked, if_changed=True)["unchanged"]
+
+
+def test_a_light_package_with_other_manifests_is_made(harvest: Harvest) -> None:
+    """Of its own files, since those of the others are what upstream gives."""
+    harvest(7000001, dry_run=True)
+
+    assert not harvest(7000001, dry_run=True, algorithm="sha256", if_changed=True)["unchanged"]
+
+
 @pytest.mark.parametrize("more", [{"algorithm": "md5"}, {"verify": False}], ids=str)
 def test_more_than_is_asked_for_will_do(more: dict[str, Any], harvest: Harvest) -> None:
     """Further manifests, or payload that was read back."""
@@ -781,6 +796,17 @@ def test_a_changed_folder_is_packaged(
 
     assert (0, False) == (result["status"], result["unchanged"])
     assert pack(if_changed=True)["path"] == result["path"]
+
+
+def test_the_same_files_elsewhere_are_another_folder(
+    pack: Pack, folder: Path, tmp_path: Path
+) -> None:
+    """Though the user call them the same."""
+    pack(recid="series-7")
+    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+
+    assert pack(recid="series-7", if_changed=True)["unchanged"]
+    assert not pack(recid="series-7", if_changed=True, source_path=tmp_path / "copy")["unchanged"]
 
 
 def test_a_file_that_nobody_can_have_written_to_is_not_read(

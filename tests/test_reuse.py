@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,32 @@ def test_where_a_file_is_from_stays_upstreams_address(last: Path, harvest: Harve
     assert "http_status" not in origin
     assert "reused" not in made[CHANGED]["origin"]
     assert entry["checksum"] == made["large.bin"]["checksum"]
+
+
+@pytest.mark.parametrize("told", ["99999999999", "-5", "true", "null"])
+def test_a_time_that_cannot_be_is_not_handed_on(told: str, last: Path, harvest: Harvest) -> None:
+    """Nobody knows then when the bytes left upstream."""
+    path = last / "data/meta/sip.json"
+    path.write_text(re.sub(r'"fetched": \d+', f'"fetched": {told}', path.read_text()), "utf-8")
+
+    origin = by_name(harvest(RECID, previous=last))["large.bin"]["origin"]
+
+    assert ("fetched" in origin, "reused" in origin) == (False, True)
+
+
+def test_a_file_of_another_size_is_not_the_one(
+    last: Path, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Upstream contradicts itself then, and is asked."""
+    listed = sandbox.app("zenodo").records[RECID].files["large.bin"]
+    real = listed.published()
+    sandbox.add_file("zenodo", RECID, "large.bin", b"L" * 90_001, checksum="md5")
+    other = sandbox.app("zenodo").records[RECID].files["large.bin"]
+    object.__setattr__(other, "published", lambda: real)
+
+    result = harvest(RECID, previous=last)
+
+    assert 9 == result["exit_code"]
 
 
 def test_it_is_handed_on_from_package_to_package(

@@ -48,8 +48,8 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
         yield "it has other manifests"
     if not options.light and not {*options.algorithms} <= {*package.report.algorithms}:
         yield "it has other manifests"
-    if params.get("bibdoc") is not options.bibdoc or params.get("base_url") != options.base_url:
-        yield "its source was asked in another way"
+    if params.get("bibdoc") is not options.bibdoc:
+        yield "its list of files was made in another way"
     if package.head.get("usr-meta") != notes or package.head.get("author") != (
         options.author or None
     ):
@@ -58,5 +58,5 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
         yield "it was not read back from disk"
     if not options.light and package.report.verdict != "valid":
         yield "it is a light package"
-    if package.withheld or (package.absent and not options.light):
+    if package.withheld:
         yield "files that its source lists are missing in it"  # it may hand them out today

@@ -30,14 +30,14 @@ class Package:
     Its structure, sizes and tag files are examined as ``bic validate --fast`` does, and sip.json is
     compared with its digest; of the payload nothing is read. ``fault`` says in a few words what is
     wrong with it, ``""`` if nothing is. ``head`` is sip.json without its list of files; ``files``
-    and ``bytes`` are the record's by that list (None if a size is unknown), ``absent`` of them are
-    only promised, and ``withheld`` its source would not hand out.
+    and ``bytes`` are the record's by that list (None if a size is unknown), ``withheld`` how many
+    of them its source would not hand out.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.head: dict[str, Any] = {}
-        self.files = self.absent = self.withheld = 0
+        self.files = self.withheld = 0
         self.bytes: int | None = 0
         found = Findings()
         self._container = FolderBag(path) if path.is_dir() else open_archive(path, found)
@@ -62,8 +62,6 @@ class Package:
         def take(entry: Any) -> None:
             told, size = at(entry, "origin"), at(entry, "size")
             withheld = at(told, "missing") is not None
-            if at(entry, "downloaded") is not True and not withheld:
-                self.absent += 1
             if withheld and at(told, "optional") is not True:
                 self.withheld += 1
             own = at(entry, "metadata") is True or at(told, "placeholder") is not None
