@@ -240,11 +240,16 @@ def test_the_result_is_of_the_package_that_is_there(harvest: Harvest) -> None:
 # -- what else is no proof -------------------------------------------------------------------------
 
 
-def test_a_file_without_a_checksum_may_have_changed(harvest: Harvest) -> None:
+@pytest.mark.parametrize(
+    ("source", "recid"), [("zenodo", 7000010), ("cds-rdm", "sums0-00008"), ("cod", 5)]
+)
+def test_a_file_without_a_checksum_may_have_changed(
+    source: str, recid: Any, harvest: Harvest
+) -> None:
     """Nobody tells, so a package is made."""
-    harvest(7000010)
+    harvest(recid, source)
 
-    assert not harvest(7000010, if_changed=True)["unchanged"]
+    assert not harvest(recid, source, if_changed=True)["unchanged"]
 
 
 def test_a_file_that_was_exchanged_is_a_change(harvest: Harvest, sandbox: Sandbox) -> None:
