@@ -72,7 +72,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
     },
     # where all of it meets
-    "provenance": GROUND | {"options", "urls", "version"},
+    "provenance": GROUND | {"options", "sip", "urls", "version"},
+    "earlier": GROUND | {"checksums", "options", "pipelines", "sip", "validation"},
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
@@ -83,9 +84,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "assembly",
         "checksums",
         "client",
+        "earlier",
         "options",
         "paths",
         "pipelines",
+        "provenance",
         "sip",
         "urls",
     },
@@ -107,17 +110,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
-    "indico": {"indico_export", "indico_material"},
+    "cod": {"sameness"},
+    "indico": {"indico_export", "indico_material", "sameness"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
-    "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository"},
+    "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository", "sameness"},
     "gitlab_repository": {"gitlab_api", "gitlab_git", "gitlab_lfs", "gitlab_program"},
     "gitlab_git": {"gitlab_program"},
     "gitlab_lfs": {"gitlab_git"},
     "gitlab_export": {"gitlab_api"},
-    "inveniordm": {"legacy"},
-    "videos": {"legacy"},
-    "zenodo": {"inveniordm"},
+    "inveniordm": {"legacy", "sameness"},
+    "videos": {"legacy", "sameness"},
+    "zenodo": {"inveniordm", "sameness"},
 }
 
 #: Each library stands behind one door.
