@@ -26,8 +26,9 @@ _STEPS = {
     "verify": "reading back",
     "write": "writing",
     "records": "packaging",
+    "list": "listing",
 }
-_UNITS = {"records": "records"}
+_UNITS = {"records": "records", "list": "records"}
 """What is counted in a step, if it is not files."""
 
 
@@ -155,6 +156,8 @@ class Display:
         parts = []
         if self.all_files:
             parts.append(f"{self.files} of {self.all_files} {self.unit}")
+        elif self.unit == "records":
+            parts.append(f"{self.files} records")
         if self.bytes or self.all_bytes:
             total = "" if self.all_bytes is None else f" of {size_text(self.all_bytes)}"
             parts.append(size_text(self.bytes) + total)

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import bagit_create
 
-from . import cases, completing, validating
+from . import cases, completing, many, validating
 from .cases import Case
 from .measure import Failed, Measured, measure
 from .peers import contenders
 from .table import LEGEND, Row, judge, lines
 
-CASES = (*cases.CASES, *validating.CASES, *completing.CASES)
+CASES = (*cases.CASES, *validating.CASES, *completing.CASES, *many.CASES)
 
 
 def run_case(case: Case, runs: int, scale: float, before: list[Row]) -> list[Row]:

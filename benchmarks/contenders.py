@@ -123,9 +123,33 @@ def peer(kind: str, source: Path, out: Path, _ways: int) -> None:
             self.base_endpoint = f"{address}/api/records/"
 
         invenio_v3.InvenioV3Pipeline.__init__ = turned
-        result = bagit_create.main.process(recid="1", source="zenodo", **common)
+        for recid in _recids(kind, source):
+            result = bagit_create.main.process(recid=recid, source="zenodo", **common)
+            if result["status"] != 0:
+                break
     if result["status"] != 0:
         raise SystemExit(str(result))
+
+
+def own(kind: str, source: Path, out: Path, _ways: int) -> None:
+    """Our own ``process()``, one record after the other."""
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    process = import_module("bagit_create.main").process
+    for recid in _recids(kind, source):
+        result = process(
+            recid=recid,
+            source="zenodo",
+            loglevel=40,
+            target=out / "made",
+            algorithm="md5",
+            config=source / "sandbox.toml",
+        )
+        if result["status"] != 0:
+            raise SystemExit(str(result))
+
+
+def _recids(kind: str, source: Path) -> list[str]:
+    return (source / "list").read_text("utf-8").split() if kind == "records" else ["1"]
 
 
 if __name__ == "__main__":
@@ -135,6 +159,5 @@ if __name__ == "__main__":
         "bdbag": bdbag,
         "zenodo_get": zenodo_get,
         "peer": peer,
-    }[
-        sys.argv[1]
-    ](sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))
+        "own": own,
+    }[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

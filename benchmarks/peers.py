@@ -32,7 +32,7 @@ def contenders(case: Case, source: Path, out: Path) -> Commands:
         return found if case.light else {**found, "bare loop": loop}
     found["bic --no-verify"] = [*case.bic(source, out), "--no-verify"]
     found["bare loop"] = loop
-    old = _forerunner()
+    old = forerunner()
     found[OLD] = [old, SCRIPT, "peer", *place] if old else MISSING
     if case.kind == "http":
         return found | _downloaders(source, out, place)
@@ -71,7 +71,7 @@ def _downloaders(source: Path, out: Path, place: list[str]) -> Commands:
 def _starting(option: str) -> Commands:
     """The same question to the others; Python alone is the least that any of them takes."""
     found: Commands = {"python, nothing else": [sys.executable, "-c", "pass"]}
-    old = _forerunner()
+    old = forerunner()
     programs = {OLD: Path(old).with_name("bic") if old else None}
     for name in ("bdbag", "zenodo_get"):
         python = python_with(name)
@@ -91,7 +91,8 @@ def python_with_bagit() -> str | None:
     return sys.executable if find_spec("bagit") else python_with("bagit")
 
 
-def _forerunner() -> str | None:
+def forerunner() -> str | None:
+    """The Python that has bagit-create 1.5.3, if there is one."""
     named = os.environ.get("BIC_BENCH_FORERUNNER")
     return shutil.which(named) if named else python_with("bagit_create")
 

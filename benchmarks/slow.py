@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 PATHS = (
+    (r"/api/records/(7\d+)", "records/{}"),
+    (r"/api/records/(7\d+)/files", "lists/{}"),
+    (r"/api/records/7\d+/files/([\w.]+)/content", "files/{}"),
+    (r"/records/7\d+/files/([\w.]+)", "files/{}"),
     (r"/api/records/1", "record.json"),
     (r"/api/records/1/files", "files.json"),
     (r"/plain/", "list.html"),
@@ -33,7 +37,7 @@ async def main(place: Path, port: int, delay: float) -> None:
                     status = "404 Not Found"
                 if path.endswith("/"):
                     kind = "text/html"
-                elif path.endswith(("/1", "/files")):
+                elif re.search(r"/records/\d+(/files)?$", path):
                     kind = "application/json"
                 size = file.stat().st_size if file else 0
                 head = f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nContent-Type: {kind}"

@@ -107,7 +107,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
-    "indico": {"indico_material"},
+    "indico": {"indico_export", "indico_material"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
     "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository"},
@@ -130,7 +130,7 @@ ONLY_IN: dict[str, set[str]] = {
     "rich": {"console"},
     "platformdirs": {"config"},
     "gitlab": {"pipelines"},
-    "lxml": {"pipelines"},
+    "lxml": {"listing", "pipelines"},
     "bagit": {"validation"},  # our own writer and validator decide
 }
 

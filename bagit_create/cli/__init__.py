@@ -16,6 +16,7 @@ from .clean import clean
 from .complete import complete, thin
 from .demo import demo
 from .group import Bic, refuse_lost_options
+from .listing import list_
 from .options import job_options
 from .pack import pack
 from .sandbox import sandbox
@@ -47,5 +48,5 @@ def cli(ctx: click.Context, /, **given: Any) -> int | None:
     return make_package(given)
 
 
-for command in (validate, pack, complete, thin, batch, sources, clean, demo, sandbox):
+for command in (list_, batch, validate, pack, complete, thin, sources, clean, demo, sandbox):
     cli.add_command(command)

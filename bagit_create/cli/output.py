@@ -20,9 +20,10 @@ from ..errors import SipError
 _WORDS = {logging.DEBUG: "debug: ", logging.INFO: "", logging.WARNING: "warning: "}
 
 
-def emit(result: str | bytes) -> None:
+def emit(result: str | bytes) -> bool:
     """Write a result to standard output; that nobody reads it any more is no error.
 
+    :returns: whether somebody does.
     :raises SipError: if it cannot be written (a full disk behind a redirection).
     """
     try:
@@ -30,17 +31,22 @@ def emit(result: str | bytes) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         hush()
+        return False
     except OSError as err:
         hush()
         text = result.decode(errors="replace") if isinstance(result, bytes) else result
         raise SipError(
             f"Standard output cannot be written: {err.strerror}.", where=text.strip()[:500]
         ) from err
+    return True
 
 
-def emit_json(value: Any) -> None:
-    """Write one JSON value on one line; ASCII, so that no name can spoil it."""
-    emit(json.dumps(value))
+def emit_json(value: Any) -> bool:
+    """Write one JSON value on one line; ASCII, so that no name can spoil it.
+
+    :returns: whether somebody reads it.
+    """
+    return emit(json.dumps(value))
 
 
 def open_closed_streams() -> None:

@@ -6,6 +6,6 @@ A lister is one module beside this one and a line in :data:`LISTERS`, by the kin
 from __future__ import annotations
 
 from .base import Listed, Selection, Tally
-from .listing import LISTERS, Listing, list_records
+from .listing import LISTERS, Listing, check, list_records
 
-__all__ = ["LISTERS", "Listed", "Listing", "Selection", "Tally", "list_records"]
+__all__ = ["LISTERS", "Listed", "Listing", "Selection", "Tally", "check", "list_records"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
+
+from ..errors import InputError
+from . import dates
+
+ROUTES = ("oai", "search")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +20,7 @@ class Selection:
     (Invenio v1), ``category`` an id (Indico), ``group`` a path or id (GitLab), ``query`` is in
     upstream's own language. ``since`` and ``until`` are ISO dates or UTC times, both included, of
     the last change (of the event, with Indico). ``via`` is ``"oai"`` or ``"search"``; ``""``
-    leaves the choice to the lister. ``limit`` ends the list after so many records.
+    leaves the choice to the lister. ``limit`` ends the list after so many records that exist.
     """
 
     set: str = ""
@@ -29,6 +34,62 @@ class Selection:
     all_versions: bool = False
     via: str = ""
     limit: int | None = None
+
+    def faults(self) -> Iterator[str]:
+        """What no source could make sense of, one sentence each."""
+        times = []
+        for flag, text, read in (
+            ("--from", self.since, dates.moment),
+            ("--until", self.until, dates.after),
+        ):
+            try:
+                times += [read(text)] if text else []
+            except ValueError:
+                yield f"{flag} is an ISO date or time, such as 2024-03-01 or 2024-03-01T12:00:00Z."
+        if len(times) == 2 and times[0] >= times[1]:
+            yield "--from is later than --until."
+        if self.via not in ("", *ROUTES):
+            yield f"--via is {' or '.join(ROUTES)}."
+        if self.limit is not None and self.limit < 1:
+            yield "--limit is at least 1."
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, str) and value != value.strip():
+                yield f"{flag_of(one.name)} has white space around it."
+            if isinstance(value, str) and not value.isprintable():
+                yield f"{flag_of(one.name)} is one line of text without control characters."
+
+
+def flag_of(name: str) -> str:
+    """The command line's spelling of a field of :class:`Selection`."""
+    return "--" + {"since": "from"}.get(name, name).replace("_", "-")
+
+
+def refuse(selection: Selection, allowed: Collection[str], source: str, *more: str) -> None:
+    """Refuse a selection that this source cannot list, naming all that is wrong in one message.
+
+    :param allowed: the fields of the selection that can be listed by here; ``limit`` always can.
+    :param more: further faults, one sentence each.
+    :raises InputError: with one line a fault.
+    """
+    faults = [
+        f"{flag_of(one.name)} does not go with source {source}."
+        for one in fields(selection)
+        if getattr(selection, one.name) != one.default and one.name not in (*allowed, "limit")
+    ]
+    faults += [*more, *selection.faults()]
+    if faults:
+        raise Refused(faults)
+
+
+class Refused(InputError):
+    """A request that cannot work; ``faults`` are what is wrong, one sentence each."""
+
+    def __init__(self, faults: list[str], hint: str = "bic list --help") -> None:
+        several = len(faults) > 1
+        text = "\n- ".join(["Several things are wrong:", *faults]) if several else faults[0]
+        super().__init__(text, hint=hint)
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +147,7 @@ class Lister(Protocol):
     def records(self, selection: Selection, tally: Tally) -> Iterator[Listed]:
         """The records, as upstream's pages bring them; each may come more than once.
 
+        The selection goes through :func:`refuse` first of all.
         Memory does not grow with their number. ``tally`` is kept up to date but for ``found``,
         ``deleted`` and ``repeated``, which the caller counts.
 

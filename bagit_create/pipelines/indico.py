@@ -21,11 +21,11 @@ from ..model import Description, Document, Record
 from ..options import JobOptions
 from ..urls import without_secrets
 from .base import expect, plain_text, reading
+from .indico_export import ask
 from .indico_material import Material
 
 WHAT = "Metadata request"
 LEVELS = ("subcontributions", "sessions")
-_OAUTH = re.compile(rb"OAuth error|invalid_token|insufficient_scope", re.IGNORECASE)
 
 
 class Indico:
@@ -118,33 +118,7 @@ class Indico:
             f"{self._instance.base_url}/export/event/{number}.json"
             f"?detail={level}&occ=yes&pretty=yes&nc=yes"
         )
-        url += self._identity()
-        answer = self._client.get(url, what=WHAT, allow=(400,))
-        if answer.status == 400:
-            if _OAUTH.search(answer.content):
-                raise AccessDenied(
-                    f"{WHAT} was refused: access denied, the token is not valid for it.",
-                    where=without_secrets(url),
-                    hint=self._client.access_hint(),
-                    http_status=400,
-                )
-            raise UpstreamError(
-                f"{WHAT} was answered in a way that is not expected.",
-                where=without_secrets(url),
-                hint=(
-                    "a token and the cookies of a signed-in browser cannot go together"
-                    if self._client.wire.has_token
-                    else ""
-                ),
-                http_status=400,
-            )
-        return answer
-
-    def _identity(self) -> str:
-        """Parameters without which a credential that does not count gives the public view."""
-        if self._client.wire.has_token:
-            return "&onlyauthed=yes"
-        return "&cookieauth=yes&onlyauthed=yes" if self._client.wire.has_credential else ""
+        return ask(self._client, url, WHAT)
 
     def _event(self, answer: Answer, number: str) -> dict[str, Any]:
         body = answer.json(WHAT)
@@ -184,9 +158,8 @@ class Indico:
     def _timetable(self, number: str, material: Material) -> list[Document]:
         """When what takes place, compared with what was found; an event may have none."""
         url = f"{self._instance.base_url}/export/timetable/{number}.json?nc=yes&pretty=yes"
-        url += self._identity()
         try:
-            answer = self._client.get(url, what="Timetable request")
+            answer = ask(self._client, url, "Timetable request")
             unlisted = material.unlisted(answer.json("Timetable request"))
         except (RecordNotFound, AccessDenied, UpstreamError) as err:
             if err.resumable:

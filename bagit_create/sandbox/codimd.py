@@ -16,6 +16,7 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, unquote
 
 from .content import Content
@@ -54,7 +55,8 @@ class CodiMD:
 
     ``hedgedoc`` is whether it speaks the other dialect, ``pdf`` how its PDFs come: ``"good"``,
     ``"html"``, ``"failed"``, ``"off"``. ``made`` counts notes that somebody's GET made, ``pdfs``
-    the PDFs that were asked for.
+    the PDFs that were asked for. ``seen`` are the entries of the history; None stands for three:
+    one note is gone, one private.
     """
 
     methods: frozenset[str] = frozenset()
@@ -65,6 +67,7 @@ class CodiMD:
         self.pdf = "good"
         self.made = 0
         self.pdfs = 0
+        self.seen: list[Any] | None = None
         odd = "../a/b\\c:d\nline " + "x" * 300
         self.notes = {
             "AbCdEfGhIjKlMnOpQrStUv": Note(
@@ -107,7 +110,7 @@ class CodiMD:
 
     def _history(self, signed_in: bool) -> Reply:
         if not signed_in:
-            return Reply(302, {"Location": "/"})
+            return Reply(302, {"Location": "/" if self.hedgedoc else "/?next=%2Fhistory"})
         seen = ["team-meeting", "gone000000000000000000", "private00000000000000u"]
         history = [
             {
@@ -118,7 +121,7 @@ class CodiMD:
             }
             for number, name in enumerate(seen)
         ]
-        return json_reply(200, {"history": history})
+        return json_reply(200, {"history": history if self.seen is None else self.seen})
 
     def _act(self, note: Note, name: str, action: str, request: Seen) -> Reply:
         text = note.text.replace("@BASE@", self.base)

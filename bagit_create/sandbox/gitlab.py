@@ -6,7 +6,7 @@ Routes, statuses and texts follow gitlabhq/gitlabhq (``lib/api``). The projects:
      8  toys/empty      no commit                       9  toys/many     250 files
     10  toys/private    404 without a token             11  toys/closed  403 for everybody
     12  toys/switched   its repository is switched off  13  toys/broken  the clone is refused
-    toys/old-name       moved: redirects to 7
+    toys/old-name       moved: redirects to 7           more in groups: gitlab_groups.py
 
 The token ``good`` is a Maintainer's, ``reader`` may not export, any other is refused.
 """
@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from .content import Content
+from .gitlab_groups import Groups
 from .gitlab_repos import ENVIRONMENT, LFS, LFS_ID, OLD_LFS, OLD_LFS_ID, POINTER, repositories
 from .server import Reply, Seen, json_reply, page
 from .storage import Storage
@@ -59,6 +60,7 @@ class GitLab:
         self.exporting = -1
         self.lfs = True
         self.endless = False
+        self.groups = Groups(PROJECTS)
 
     @property
     def root(self) -> str:
@@ -75,6 +77,8 @@ class GitLab:
             token = request.headers["authorization"][7:]
         if token and token not in TOKENS:
             return json_reply(401, {"message": "401 Unauthorized"})
+        if match := re.fullmatch(r"/api/v4/groups/([^/]+)/projects(/shared)?", path):
+            return self.groups(unquote(match[1]), bool(match[2]), parse_qs(query), token)
         match = re.match(r"/api/v4/projects/([^/]+)(.*)", path)
         if not match:
             return json_reply(404, {"error": "404 Not Found"})

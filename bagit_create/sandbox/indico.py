@@ -11,6 +11,7 @@ Routes, statuses and texts follow indico/indico (3.2). The events:
     107  nothing attached                                 108  contributions not published yet
     others: missing
     /e/toys, /event/a0123 and /conferenceDisplay.py?confId=101 lead to 101
+    all are in category 42; more of these: indico_categories.py
 
 The token ``good`` has both scopes, ``export`` and ``files`` have one each; others are refused.
 The cookie ``indico_session=good`` is as good, with ``cookieauth=yes`` in the export; beside a
@@ -20,12 +21,12 @@ token it is refused.
 from __future__ import annotations
 
 import copy
-import json
 import re
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from .content import Content
+from .indico_categories import Categories, escaped
 from .indico_events import Event, seen, timetable
 from .indico_records import events
 from .server import Reply, Seen, json_reply, page
@@ -44,6 +45,7 @@ class Indico:
         self.base = self.storage_url = ""
         self.storage = storage
         self.events = events()
+        self.categories = Categories(self)
         self._cache: dict[str, bytes] = {}
 
     def __call__(self, request: Seen) -> Reply:
@@ -75,6 +77,8 @@ class Indico:
             return page(200, '<form id="login-form"><input type="password"></form>')
         if match := re.fullmatch(r"/event/(\d+)", path):
             return Reply(301, {"Location": f"{self.base}/event/{match[1]}/"})
+        if match := re.fullmatch(r"/category/(\w+)/", path):
+            return self.categories.page(match[1], token)
         match = re.fullmatch(r"/event/(\d+)/", path)
         event = self.events.get(match[1]) if match else None
         if event is None or event.state == "deleted":
@@ -91,6 +95,8 @@ class Indico:
             return page(400, f"OAuth error: {kind}: no")
         if asked.get("onlyauthed") == "yes" and not token:
             return json_reply(403, {"message": "Not authenticated"})
+        if match := re.fullmatch(r"/export/categ/(\w+)\.json", path):
+            return self.categories.export(match[1], asked, token, target)
         match = re.fullmatch(r"/export/(event|timetable)/([^/]+)\.json", path)
         if match is None:
             return page(404, "Not found")
@@ -120,8 +126,7 @@ class Indico:
             "ts": 1780000000,
             "results": results,
         }
-        # Slashes are escaped, as Indico's serialiser does.
-        return json.dumps(body, indent=4).replace("/", "\\/").encode()
+        return escaped(body)
 
     # -- files ----------------------------------------------------------------------------------
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from urllib.parse import quote
 
 from .content import Content
+
+ZONE = timezone(timedelta(hours=2), "Europe/Zurich")
+"""That of the server, where it is always summer."""
 
 
 @dataclass
@@ -64,7 +68,7 @@ class Thing:
 
 @dataclass
 class Event:
-    """An event. ``state`` is open, protected, deleted, or key (behind an access key).
+    """An event of a category. ``state`` is open, protected, deleted, or key (an access key).
 
     ``published`` is whether its contributions are shown, which is not so at first.
     """
@@ -79,6 +83,9 @@ class Event:
     old: bool = False
     kind: str = "meeting"
     published: bool = True
+    category: str = "42"
+    begins: datetime = datetime(2026, 5, 4, 9, tzinfo=ZONE)
+    ends: datetime = datetime(2026, 5, 4, 9, tzinfo=ZONE)
 
     @property
     def attachments(self) -> dict[int, Held]:
@@ -98,19 +105,18 @@ class Event:
         return found
 
 
-def seen(event: Event, level: str, base: str) -> dict[str, Any]:
-    """An event as the export shows it at a level of detail."""
+def seen(event: Event, level: str, base: str, zone: tzinfo = ZONE) -> dict[str, Any]:
+    """An event as the export shows it at a level of detail, its dates in a zone."""
     event.attachments  # tells each where it hangs
-    date = {"date": "2026-05-04", "time": "09:00:00", "tz": "Europe/Zurich"}
     made: dict[str, Any] = {
         "_type": "Conference",
         "id": event.number,
         "title": event.title,
         "description": "<p>Invented &amp; harmless</p>",
-        "startDate": date,
-        "endDate": date,
+        "startDate": _date(event.begins, zone),
+        "endDate": _date(event.ends, zone),
         "type": event.kind,
-        "categoryId": 42,
+        "categoryId": int(event.category),
         "url": f"{base}/event/{event.number}/",
         "creator": {"fullName": "Example, Ada"},
         "chairs": [],
@@ -132,6 +138,11 @@ def seen(event: Event, level: str, base: str) -> dict[str, Any]:
             for number in range(one.blocks)
         ]
     return made
+
+
+def _date(moment: datetime, zone: tzinfo) -> dict[str, str]:
+    there = moment.astimezone(zone)
+    return {"date": str(there.date()), "time": str(there.time()), "tz": str(zone)}
 
 
 def timetable(event: Event) -> dict[str, Any]:

@@ -10,27 +10,24 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote
 
-from .content import Content
+from .findable import Findable, refused
 from .server import Reply, Seen, json_reply, page
-from .shapes import File, Record, Shapes
+from .shapes import File, Record
 from .storage import Storage, ranged
 
 GOOD = "good"
 """The token, and the secret of the share links, that opens what is restricted."""
-WINDOW = 10_000
 
 
-class Invenio(Shapes):
+class Invenio(Findable):
     """One server. ``base`` and ``storage_url`` are set once the ports are known."""
 
     def __init__(self, is_zenodo: bool, storage: Storage) -> None:
         super().__init__(is_zenodo)
         self.storage = storage
         self.storage_url = ""
-        self.records: dict[str, Record] = {}
-        self.parents: dict[str, str] = {}
         self.allowance: int | None = None
 
     def add(self, record: Record) -> None:
@@ -82,13 +79,13 @@ class Invenio(Shapes):
         """The answer where there is no record to show."""
         record = self.records.get(recid)
         if record is None and recid in self.parents:
-            return _error(404, "Not found.")
+            return refused(404, "Not found.")
         if record is None:
-            return _error(404, "The persistent identifier does not exist.")
+            return refused(404, "The persistent identifier does not exist.")
         if record.state == "draft":
-            return _error(404, "The persistent identifier is not registered.")
+            return refused(404, "The persistent identifier is not registered.")
         if record.state == "hidden":
-            return _error(404, "Record not found")
+            return refused(404, "Record not found")
         if record.state == "deleted":
             tombstone = {
                 "removal_reason": {"id": "retracted"},
@@ -102,7 +99,7 @@ class Invenio(Shapes):
                 410, {"status": 410, "message": "Record deleted", "tombstone": tombstone}
             )
         if record.state == "closed" and not may:
-            return _error(403, "Permission denied.")
+            return refused(403, "Permission denied.")
         return None
 
     def record(self, may: bool, query: str, headers: Mapping[str, str], recid: str) -> Reply:
@@ -119,7 +116,7 @@ class Invenio(Shapes):
         kinds = ["application/json", "application/vnd.inveniordm.v1+json"]
         kinds += ["application/vnd.zenodo.v1+json"] if self.is_zenodo else []
         if not any(one in accept for one in ("*/*", *kinds)):
-            return _error(406, f"Invalid 'Accept' header. Expected one of: {', '.join(kinds)}")
+            return refused(406, f"Invalid 'Accept' header. Expected one of: {', '.join(kinds)}")
         record = self.records[recid]
         if self.is_zenodo and "inveniordm" not in accept:
             body = self._old_shape(record, may)
@@ -136,13 +133,13 @@ class Invenio(Shapes):
             return gone
         record = self.records[unquote(recid)]
         if record.shape == "old-names":
-            return _error(404, "The requested URL was not found on the server.")
+            return refused(404, "The requested URL was not found on the server.")
         links = {name: self._links(record)[name] for name in ("files", "archive")}
         body: dict[str, Any] = {"enabled": True, "links": {"self": links["files"]}}
         if record.state == "metadata-only":
             return json_reply(200, body | {"enabled": False})
         if not self._opened(record, may):
-            return _error(403, "Permission denied.")
+            return refused(403, "Permission denied.")
         entries = [self._entry(record, one) for one in record.files.values()]
         return json_reply(200, body | {"entries": entries, "default_preview": None, "order": []})
 
@@ -157,14 +154,14 @@ class Invenio(Shapes):
         is_content = name.endswith("/content") and name[:-8] in record.files
         one = record.files.get(name[:-8] if is_content else name)
         if record.state == "metadata-only":
-            return _error(403, "Files are not enabled.")
+            return refused(403, "Files are not enabled.")
         if one is None or one.status != "completed":
             shown = name.removesuffix("/content")
-            return _error(404, f"Record '{record.recid}' has no file '{shown}'.")
+            return refused(404, f"Record '{record.recid}' has no file '{shown}'.")
         if not self._opened(record, may):
-            return _error(403, "Permission denied.")
+            return refused(403, "Permission denied.")
         if not re.search(r"\*/\*|application/json", headers.get("accept", "*/*")):
-            return _error(406, "Invalid 'Accept' header. Expected one of: application/json")
+            return refused(406, "Invalid 'Accept' header. Expected one of: application/json")
         return (
             self._content(one, headers) if is_content else json_reply(200, self._entry(record, one))
         )
@@ -196,9 +193,9 @@ class Invenio(Shapes):
         """``/api/records/ID/draft[/files]``: for the owner, who alone holds the token."""
         record = self.records.get(recid)
         if record is None or record.state != "draft":
-            return _error(404, "The persistent identifier does not exist.")
+            return refused(404, "The persistent identifier does not exist.")
         if not may:
-            return _error(403, "Permission denied.")
+            return refused(403, "Permission denied.")
         if files:
             entries = [self._entry(record, one) for one in record.files.values()]
             return json_reply(200, {"enabled": True, "entries": entries, "order": []})
@@ -226,34 +223,6 @@ class Invenio(Shapes):
         to = f"{self.base}/api/records/{newest}"
         return json_reply(301, {"status": 301, "message": "Moved", "location": to}, Location=to)
 
-    def search(
-        self, may: bool, query: str, headers: Mapping[str, str], community: str = ""
-    ) -> Reply:
-        """``/api/records?q=``: by DOI or everything, within the window of 10,000."""
-        asked = {name: values[-1] for name, values in parse_qs(query).items()}
-        try:
-            size, number = int(asked.get("size", "25")), int(asked.get("page", "1"))
-        except ValueError:
-            return _error(400, "Invalid querystring parameters.")
-        most = 25 if self.is_zenodo and not may else 100 if self.is_zenodo else 1000
-        if not 0 < size <= most or number < 1 or size * number > WINDOW:
-            return _error(400, "Invalid querystring parameters.")
-        unseen = {"deleted", "hidden", "draft"} | (set() if may else {"closed"})
-        found = [one for one in self.records.values() if one.state not in unseen]
-        found = [one for one in found if not community or one.community == community]
-        if match := re.search(r'(concept)?doi(?:\.identifier)?:"([^"]+)"', asked.get("q", "")):
-            concept, doi = match[1], match[2]
-            found = [one for one in found if doi == (self._concept(one) if concept else one.doi)]
-        part = found[size * (number - 1) : size * number]
-        make = self._old_shape if self.is_zenodo else self._shape
-        hits = [make(one, may) for one in part]
-        links = {"self": f"{self.base}/api/records?page={number}&size={size}"}
-        if size * number < len(found):
-            links["next"] = f"{self.base}/api/records?page={number + 1}&size={size}"
-        return json_reply(
-            200, {"hits": {"hits": hits, "total": len(found)}, "aggregations": {}, "links": links}
-        )
-
     def old_page(
         self, may: bool, query: str, headers: Mapping[str, str], recid: str, rest: str
     ) -> Reply:
@@ -278,11 +247,6 @@ class Invenio(Shapes):
         """``/records/ID/files/NAME``: the bytes, with or without ``?download=1``."""
         return self.one_file(may, query, {**headers, "accept": "*/*"}, recid, f"{key}/content")
 
-    def oai(self, may: bool, query: str, headers: Mapping[str, str]) -> Reply:
-        """OAI-PMH answers errors with 422."""
-        body = '<OAI-PMH><error code="badVerb">Illegal OAI verb</error></OAI-PMH>'
-        return Reply(422, {"Content-Type": "text/xml"}, Content(body.encode()))
-
 
 _ROUTES = (
     (r"/api/records/?", "search"),
@@ -298,7 +262,3 @@ _ROUTES = (
     (r"/records/([^/]+).*", "page_of"),
     (r"/oai2d", "oai"),
 )
-
-
-def _error(status: int, message: str) -> Reply:
-    return json_reply(status, {"status": status, "message": message})

@@ -55,6 +55,8 @@ class Record:
     until: str = "2031-01-01"
     media: tuple[str, ...] = ()
     community: str = ""
+    created: str = STAMP
+    updated: str = STAMP
     files: dict[str, File] = field(default_factory=dict)
 
 
@@ -93,8 +95,8 @@ class Shapes:
         person = {"type": "personal", "name": "Example, Ada", "given_name": "Ada"}
         return {
             "id": record.recid,
-            "created": STAMP,
-            "updated": STAMP,
+            "created": record.created,
+            "updated": record.updated,
             "revision_id": 4,
             "is_published": True,
             "is_draft": False,
@@ -130,8 +132,8 @@ class Shapes:
         """Zenodo's older form, the default there."""
         right = {"metadata-only": "open", "closed": "restricted"}.get(record.state, record.state)
         body: dict[str, Any] = {
-            "created": STAMP,
-            "modified": STAMP,
+            "created": record.created,
+            "modified": record.updated,
             "id": int(record.recid) if record.recid.isdigit() else record.recid,
             "recid": record.recid,
             "conceptrecid": record.parent,
@@ -150,7 +152,7 @@ class Shapes:
                 "license": {"id": "cc-by-4.0"},
             },
             "links": self._links(record),
-            "updated": STAMP,
+            "updated": record.updated,
             "revision": 4,
             "owners": [{"id": "17"}],
             "status": "published",

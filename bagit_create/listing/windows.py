@@ -1,0 +1,183 @@
+"""Searches that hand out no more than their first ten thousand hits, listed to their end.
+
+Where hits come in the order of their creation, each request begins at the time at which the last
+one ended: nothing is moved by what is added, removed or published anew meanwhile, and there is no
+wall. Where they do not, the time is halved until each part lies before the wall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+from .base import Listed, Tally
+
+WALL = 10_000
+"""Hits that a search hands out (``index.max_result_window`` of OpenSearch, and Invenio's own)."""
+PASSES = 3
+"""How often a window is paged through whose hits do not add up to its total."""
+TICK = timedelta(milliseconds=1)
+"""What OpenSearch keeps of a time."""
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+"""Where halving begins; the first half is open towards the past."""
+
+DEAF = "the search does not keep to the time of creation that it is asked for"
+
+
+class Window(NamedTuple):
+    """A time of creation, both ends included; None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def halves(self) -> tuple[Window, Window] | None:
+        """Both halves, which share a moment, cut at midnight while that halves; None if it is too
+        short."""
+        start = self.start or BEGINNING
+        end = self.end or max(datetime.now(UTC), start + timedelta(days=2))
+        middle = start + (end - start) / 2
+        middle -= timedelta(microseconds=middle.microsecond % 1000)
+        midnight = middle.replace(hour=0, minute=0, second=0, microsecond=0)
+        middle = midnight if start < midnight else middle
+        if not start < middle < end:
+            return None
+        return Window(self.start, middle), Window(middle, self.end)
+
+
+class Hit(NamedTuple):
+    """A record of a page, and when it was created, to the millisecond; None if it is not told."""
+
+    listed: Listed
+    created: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of hits. ``total`` is how many hits there are; ``exact`` if it is no lower bound."""
+
+    total: int
+    hits: tuple[Hit, ...]
+    exact: bool = True
+
+
+class Search(Protocol):
+    """One search. ``size`` is the number of hits that a whole page has."""
+
+    size: int
+
+    def page(self, window: Window, number: int) -> Page:
+        """Ask for a page, from 1."""
+
+
+def walk(search: Search, tally: Tally) -> Iterator[Listed]:
+    """All hits of a search that answers by time of creation, the oldest first.
+
+    If it turns out not to, all is listed by :func:`halve` instead.
+    """
+    start: datetime | None = None
+    number, before = 1, None
+    while True:
+        page = search.page(Window(start), number)
+        _count(page, tally)
+        yield from (one.listed for one in page.hits)
+        times = [one.created for one in page.hits]
+        if not _ascend([before, *times] if number > 1 else times):
+            yield from halve(search, tally)
+            return
+        if not times or number * search.size >= page.total:
+            break
+        first, last = times[0], times[-1]
+        assert first is not None and last is not None
+        at_wall = (number + 1) * search.size > WALL
+        is_exact = start is None or first >= start  # else it goes by days, say: a page is no step
+        if last > (start or first) and (is_exact or at_wall):
+            start, number, before = last, 1, None
+        elif at_wall and not is_exact:
+            tally.notes.append(DEAF)
+            break
+        elif at_wall:
+            tally.notes.append(_too_many(last))
+            start, number, before = max(last, start or last) + TICK, 1, None
+        else:
+            number, before = number + 1, last
+    _reconcile(search, tally)
+
+
+def halve(search: Search, tally: Tally) -> Iterator[Listed]:
+    """All hits of a search in whatever order: windows before the wall, paged through one by one."""
+    window = Window()
+    first = search.page(window, 1)
+    _count(first, tally)
+    yield from _part(search, tally, window, first)
+    _reconcile(search, tally)
+
+
+def _part(search: Search, tally: Tally, window: Window, first: Page) -> Iterator[Listed]:
+    halves = window.halves() if first.total > WALL or not first.exact else None
+    if halves is None:
+        if first.total > WALL:
+            tally.notes.append(_too_many(window.start))
+        yield from _paged(search, tally, window, first)
+        return
+    yield from (one.listed for one in first.hits)
+    pages = [search.page(half, 1) for half in halves]
+    for page in pages:
+        _count(page, tally)
+    if all(page.total >= first.total for page in pages):
+        tally.notes.append(DEAF)
+        yield from _paged(search, tally, window, first)
+        return
+    for half, page in zip(halves, pages, strict=True):
+        yield from _part(search, tally, half, page)
+
+
+def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator[Listed]:
+    """All pages of a window before the wall; again if hits moved from page to page meanwhile."""
+    seen: set[str] = set()
+    for again in range(PASSES):
+        number = 1
+        while True:
+            if number > 1 or again:
+                page = search.page(window, number)
+                _count(page, tally)
+            for one in page.hits:
+                seen.add(one.listed.recid)
+                yield one.listed
+            number += 1
+            if not page.hits or (number - 1) * search.size >= page.total:
+                break
+            if number * search.size > WALL:
+                return
+        if len(seen) >= page.total:
+            return
+
+
+def _count(page: Page, tally: Tally) -> None:
+    """Take in a page; the first tells how many there are."""
+    if tally.expected is None and not tally.pages and page.exact:
+        tally.expected = page.total
+    tally.pages += bool(page.hits)
+
+
+def _reconcile(search: Search, tally: Tally) -> None:
+    """What was removed while it was listed is not missing: ask once more how many there are."""
+    if tally.expected is not None and tally.found < tally.expected:
+        now = search.page(Window(), 1)
+        if now.total < tally.expected:
+            gone = tally.expected - now.total
+            tally.notes.append(f"{gone} fewer are there now than when the list began")
+            tally.expected = now.total
+
+
+def _ascend(times: list[datetime | None]) -> bool:
+    """Whether all are known, and none is before the one before it."""
+    known = [one for one in times if one is not None]
+    return len(known) == len(times) and all(one <= other for one, other in pairwise(known))
+
+
+def _too_many(moment: datetime | None) -> str:
+    when = "one moment" if moment is None else moment.isoformat(timespec="milliseconds")
+    return f"more than {WALL} records were created at {when}: the search hands out no more of them"

@@ -1,0 +1,350 @@
+"""Listing the projects of a GitLab group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bagit_create.credentials import Secret
+from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
+from bagit_create.listing import Listed, Listing, Selection, list_records
+from bagit_create.options import JobOptions
+from bagit_create.sandbox import Fault, Sandbox
+
+TOYS = ["7", "8", "9", "11", "12", "13", "21", "20"]
+"""What a guest may see: archived ones are asked for last."""
+
+Lists = Callable[..., tuple[list[Listed], Listing]]
+
+
+@pytest.fixture
+def listing(config_file: Path) -> Lists:
+    """The records of a selection, and how it went."""
+
+    def call(token: str = "", **selection: Any) -> tuple[list[Listed], Listing]:
+        options = JobOptions(
+            source="gitlab",
+            config=config_file,
+            retries=1,
+            token=Secret(token) if token else None,
+        )
+        made = list_records(options, Selection(**{"group": "toys", **selection}))
+        return list(made), made
+
+    return call
+
+
+def ids(found: tuple[list[Listed], Listing]) -> list[str]:
+    return [one.recid for one in found[0]]
+
+
+def pages_asked(sandbox: Sandbox) -> list[str]:
+    return [one.path for one in sandbox.seen if "/projects?" in one.path]
+
+
+# -- what is listed -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", ["toys", "70", "/toys/"])
+def test_a_group_is_named_by_its_path_or_number(group: str, listing: Lists) -> None:
+    """Its subgroups and archived projects belong to it; others' projects do not."""
+    assert TOYS == ids(listing(group=group))
+
+
+def test_a_subgroup_is_a_group(listing: Lists) -> None:
+    """Its path has a slash, which is escaped."""
+    assert ["21"] == ids(listing(group="toys/sub"))
+
+
+def test_a_token_shows_private_projects(listing: Lists) -> None:
+    """And nothing is said of guests then."""
+    found, made = listing("reader")
+
+    assert "10" in [one.recid for one in found]
+    assert not any("without a token" in note for note in made.tally.notes)
+
+
+def test_a_guest_is_told_what_guests_see(listing: Lists) -> None:
+    """Private projects are left out, and nobody counts them."""
+    assert any("only public projects" in note for note in listing()[1].tally.notes)
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_archived_projects_are_listed_by_servers_of_any_age(
+    old: bool, listing: Lists, sandbox: Sandbox
+) -> None:
+    """Older ones leave them out unless asked."""
+    sandbox.app("gitlab").groups.old = old
+
+    assert "20" in ids(listing())
+
+
+@pytest.mark.parametrize(
+    "old, said", [(False, "2 projects of other groups"), (True, "projects of")]
+)
+def test_shared_projects_are_left_out_and_told_of(
+    old: bool, said: str, listing: Lists, sandbox: Sandbox
+) -> None:
+    """They belong to another group; an old server does not say how many there are."""
+    sandbox.app("gitlab").groups.old = old
+
+    found, made = listing()
+
+    assert not {"30", "31"} & {one.recid for one in found}
+    assert any(note.startswith(said) and "shared" in note for note in made.tally.notes)
+
+
+def test_where_nothing_is_shared_nothing_is_said(listing: Lists) -> None:
+    """A note is for what is left out."""
+    assert not any("shared" in note for note in listing(group="toys/sub")[1].tally.notes)
+
+
+def test_a_project_is_told_with_its_path_and_time(listing: Lists) -> None:
+    """The time is in UTC, whatever the server's zone."""
+    [attic] = [one for one in listing()[0] if one.recid == "20"]
+
+    assert Listed("gitlab", "20", "2019-05-06T05:08:09Z", "toys/attic") == attic
+
+
+def test_a_query_searches_the_group(listing: Lists) -> None:
+    """By GitLab's own search."""
+    assert ["7"] == ids(listing(query="detec"))
+
+
+@pytest.mark.parametrize("filters", [True, False])
+@pytest.mark.parametrize(
+    "since, until, expected",
+    [
+        ("2026-02-01", "", ["21"]),
+        ("", "2019-05-06", ["20"]),
+        ("2026-03-01", "2026-03-01", ["21"]),
+        ("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z", ["21"]),
+        ("2026-03-01T00:00:01Z", "", []),
+        ("", "2019-05-06T05:08:08Z", []),
+    ],
+)
+def test_a_window_is_of_the_last_activity(
+    since: str, until: str, expected: list[str], filters: bool, listing: Lists, sandbox: Sandbox
+) -> None:
+    """Both ends are included, whether or not the list of a group knows such a filter."""
+    sandbox.app("gitlab").groups.filters = filters
+
+    found, made = listing(since=since, until=until)
+
+    assert expected == [one.recid for one in found]
+    assert (len(expected), 0) == (made.tally.expected, made.tally.shortfall)
+
+
+def test_a_project_without_a_time_is_in_no_window(listing: Lists, sandbox: Sandbox) -> None:
+    """It is counted, so that somebody can look."""
+    sandbox.app("gitlab").groups.projects[0].active = ""
+
+    found, made = listing(since="2000-01-01")
+
+    assert "7" not in [one.recid for one in found]
+    assert any("1 projects whose last activity" in note for note in made.tally.notes)
+    assert "7" in ids(listing())
+
+
+def test_what_is_listed_can_be_asked_for(listing: Lists, harvest: Any) -> None:
+    """An id of a list is what --recid takes."""
+    [first] = ids(listing(query="detector"))
+
+    assert 0 == harvest(first, "gitlab", dry_run=True)["status"]
+
+
+# -- pages and counts -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keyset", ["ignored", "works", "refused"])
+def test_every_page_is_read_once(keyset: str, listing: Lists, sandbox: Sandbox) -> None:
+    """However the server chains them: by number, by the last id, or by number on request only."""
+    groups = sandbox.app("gitlab").groups
+    groups.crowd, groups.keyset = 250, keyset
+
+    found, made = listing(group="crowd")
+
+    assert [str(number) for number in range(1000, 1250)] == [one.recid for one in found]
+    assert (3, 0) == (made.tally.pages, made.tally.repeated)
+
+
+def test_counts_are_those_of_upstream(listing: Lists) -> None:
+    """Of both kinds together."""
+    tally = listing()[1].tally
+
+    assert (8, 8, 0) == (tally.expected, tally.found, tally.shortfall)
+
+
+def test_where_upstream_counts_nothing_nothing_is_expected(
+    listing: Lists, sandbox: Sandbox
+) -> None:
+    """Above 10,000 projects, and with keyset pages."""
+    sandbox.app("gitlab").groups.totals = False
+
+    found, made = listing()
+
+    assert made.tally.expected is None and TOYS == [one.recid for one in found]
+
+
+def test_a_project_that_goes_meanwhile_shows_as_a_shortfall(
+    config_file: Path, sandbox: Sandbox
+) -> None:
+    """All that follow move up by one, so one is passed over: the counts tell."""
+    groups = sandbox.app("gitlab").groups
+    groups.projects = [one for one in groups.projects if one.number > 9]
+    groups.projects += [type(groups.projects[0])(n, f"toys/p{n}") for n in range(1000, 1250)]
+    made = list_records(JobOptions(source="gitlab", config=config_file), Selection(group="toys"))
+    listed = iter(made)
+
+    next(listed)
+    del groups.projects[5]
+    list(listed)
+
+    assert 1 == made.tally.shortfall
+    assert any("at first and" in note for note in made.tally.notes)
+
+
+def test_no_link_leads_to_another_server(listing: Lists, sandbox: Sandbox) -> None:
+    """A server that thinks it has another address is asked at its own; the token stays there."""
+    sandbox.app("gitlab").groups.crowd = 150
+
+    listing("reader", group="crowd")
+
+    assert {"gitlab"} == {one.host for one in sandbox.seen}
+    assert any("page=2" in path for path in pages_asked(sandbox))
+    assert not any("reader" in one.path for one in sandbox.seen)
+
+
+def test_a_page_that_leads_to_itself_ends_in_an_error(listing: Lists, sandbox: Sandbox) -> None:
+    """After one round."""
+    groups = sandbox.app("gitlab").groups
+    groups.crowd, groups.stuck = 150, True
+
+    with pytest.raises(UpstreamError, match="list of projects"):
+        listing(group="crowd")
+
+    assert 4 > len(pages_asked(sandbox))
+
+
+def test_empty_pages_that_lead_on_end_in_an_error(listing: Lists, sandbox: Sandbox) -> None:
+    """A list without end, of nothing."""
+
+    def speak(_: Any) -> bytes:
+        return (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+            b'Link: <https://gitlab.example/x?page=7>; rel="next"\r\n\r\n[]'
+        )
+
+    sandbox.fault("/groups/", Fault("raw", speak=speak))
+
+    with pytest.raises(UpstreamError, match="list of projects"):
+        listing()
+
+
+def test_an_offset_that_is_too_high_is_explained(listing: Lists, sandbox: Sandbox) -> None:
+    """What came before was listed; the subgroups are fewer each."""
+    groups = sandbox.app("gitlab").groups
+    groups.crowd, groups.most = 350, 200
+
+    with pytest.raises(UpstreamError) as caught:
+        listing(group="crowd")
+
+    assert 405 == caught.value.http_status
+    assert "subgroups" in caught.value.hint
+
+
+def test_a_last_keyset_page_may_be_empty(listing: Lists, sandbox: Sandbox) -> None:
+    """The page before was full, so nobody knew."""
+    groups = sandbox.app("gitlab").groups
+    groups.crowd, groups.stuck, groups.keyset = 100, True, "works"
+
+    found, made = listing(group="crowd")
+
+    assert (100, 1) == (len(found), made.tally.pages)
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "group", ["", "..", "toys/..", "toys//sub", "https://x.example/toys", "a b"]
+)
+def test_what_is_no_group_is_refused_before_any_request(
+    group: str, listing: Lists, sandbox: Sandbox
+) -> None:
+    """With a word on what one is."""
+    with pytest.raises(InputError, match="--group is the path of a group"):
+        listing(group=group)
+
+    assert not sandbox.seen
+
+
+def test_all_that_gitlab_does_not_know_is_refused_at_once(listing: Lists, sandbox: Sandbox) -> None:
+    """In one message, before any request."""
+    with pytest.raises(InputError) as caught:
+        listing(set="x", category="1", via="oai", since="yesterday")
+
+    assert all(flag in str(caught.value) for flag in ("--set", "--category", "--via", "--from"))
+    assert not sandbox.seen
+
+
+def test_a_group_that_is_missing_is_not_found(listing: Lists) -> None:
+    """Or may not be seen; or is a person."""
+    with pytest.raises(RecordNotFound) as caught:
+        listing(group="nobody")
+
+    assert "may not see" in caught.value.hint
+
+
+def test_a_wrong_token_is_denied(listing: Lists) -> None:
+    """It does not become a guest's list."""
+    with pytest.raises(AccessDenied):
+        listing("wrong")
+
+
+@pytest.mark.parametrize(
+    "fault, error",
+    [
+        (Fault("html"), UpstreamError),
+        (Fault("json-shape"), UpstreamError),
+        (Fault("not-json"), UpstreamError),
+        (Fault("status", status=403), AccessDenied),
+        (Fault("status", status=429, retry_after="0"), Unreachable),
+        (Fault("status", status=502), Unreachable),
+        (Fault("html", body=b'[{"id": "7"}]'), UpstreamError),
+        (Fault("html", body=b"[7]"), UpstreamError),
+        (
+            Fault("html", body=b'[{"id": 7, "path_with_namespace": "a", "last_activity_at": "x"}]'),
+            UpstreamError,
+        ),
+    ],
+)
+def test_what_is_no_list_is_an_error(
+    fault: Fault, error: type[Exception], listing: Lists, sandbox: Sandbox
+) -> None:
+    """Whatever the status claims."""
+    sandbox.fault("/groups/", fault)
+
+    with pytest.raises(error) as caught:
+        listing()
+
+    assert error is type(caught.value)
+
+
+def test_the_server_is_asked_again_where_that_helps(listing: Lists, sandbox: Sandbox) -> None:
+    """One failure in the middle loses nothing."""
+    sandbox.app("gitlab").groups.crowd = 150
+    sandbox.fault("page=2", Fault("status", status=502), times=1)
+
+    assert 150 == len(ids(listing(group="crowd")))
+
+
+def test_no_token_of_a_project_is_asked_for(listing: Lists, sandbox: Sandbox) -> None:
+    """The short form of a project is enough, and has no secret in it."""
+    listing("good")
+
+    assert all(re.search("[?&]simple=true", path) for path in pages_asked(sandbox))
