@@ -194,18 +194,18 @@ def _of_cern(job: JobFolder, plan: Plan) -> list[str]:
         lines.append(f'MY.JobFlavour = "{plan.flavour}"')
     if plan.runtime is not None:
         lines.append(f"MY.MaxRuntime = {plan.runtime}")
-    if system := _system():
-        lines.append(f'MY.WantOS = "{system}"')
+    if name := system():
+        lines.append(f'MY.WantOS = "{name}"')
     places = (job.path, job.target, plan.executable, *map(Path, plan.options))
     if any(one.is_relative_to(root) for one in places for root in ("/afs", "/eos")):
         lines.append("MY.SendCredential = true")
     return [*lines, ""] if lines else []
 
 
-def _system() -> str:
-    """``el9`` on a machine that is like Red Hat's 9: the same interpreter must run there."""
+def system(told: Path = Path("/etc/os-release")) -> str:
+    """``el9`` on a machine that is like Red Hat's 9, else empty: where the same programs run."""
     with suppress(OSError):
-        text = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
+        text = told.read_text(encoding="utf-8", errors="replace")
         if match := re.search(r'(?m)^PLATFORM_ID="?platform:(el\d+)"?$', text):
             return match[1]
     return ""
@@ -246,7 +246,8 @@ def _plain(path: str) -> str:
 def _refuse(text: str) -> None:
     if _CONTROL.search(text) or "$$" in text or not _is_text(text):
         raise InputError(
-            "HTCondor cannot be given a name with '$$', a line break, or other than UTF-8 in it.",
+            "HTCondor cannot be given a name with '$$' or a control character in it, or one that is"
+            " not UTF-8.",
             where=repr(text),
             hint="rename it",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def _to_htcondor(folder: JobFolder, left: int, given: dict[str, Any], as_json: b
     output.emit(bytes(path))
     told = f"{words.count(jobs, 'job')}, {plan.at_once} at once"
     if cluster is None:
-        output.tell(f"{told}. Next: condor_submit {path}")
+        output.tell(f"{told}. Next: condor_submit {shlex.quote(str(path))}")
     else:
         output.tell(f"{told}, submitted as cluster {cluster}. Next: condor_q {cluster}")
 
@@ -149,4 +150,5 @@ def _to_celery(folder: JobFolder, app: str | None, as_json: bool) -> None:
         output.emit_json({"job": str(folder.path), "engine": "celery", "jobs": sent})
     else:
         output.emit(bytes(folder.path))
-        output.tell(f"{words.count(sent, 'task')} sent. Next: bic batch status {folder.path}")
+        job = shlex.quote(str(folder.path))
+        output.tell(f"{words.count(sent, 'task')} sent. Next: bic batch status {job}")
