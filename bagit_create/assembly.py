@@ -56,7 +56,7 @@ class Assembly:
         ready = self._ready
         if ready is None or not os.path.lexists(ready.path):
             return None
-        if ready.archive is None and os.path.lexists(self._staging.bag):
+        if ready.archive is None and os.path.lexists(self._staging.outgoing):
             return None  # which becomes the package by one rename
         if ready.archive is not None and not os.path.getsize(ready.archive):
             return None  # some file systems want an empty file first
@@ -156,8 +156,15 @@ class Assembly:
         if options.archive:
             self._pack(path, options.archive, report, name_it_now)
         else:
-            name_it_now()
-            staging.publish(name)
+            if staging.far:
+                self._events.phase("write")
+                staging.bring(
+                    jobs=options.jobs,
+                    verify=options.verify,
+                    events=self._events,
+                    stopped=lambda: self._client is not None and self._client.stopped,
+                )
+            staging.publish(name, name_it_now)
         return result
 
     def _pack(self, path: Path, form: str, report: Report, before: Callable[[], None]) -> None:
@@ -173,8 +180,7 @@ class Assembly:
 
         events.phase("write")
         events.started(0, report.bytes)
-        scratch = staging.parts / "archive"  # a folder there is removed if this run is killed
-        scratch.mkdir()
+        scratch = staging.archive_place()
         try:
             pack(staging.bag, path, form, on_bytes=events.advanced, verify=verify, place=scratch)
         except SipError as err:

@@ -19,7 +19,7 @@ from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
 from .model import Events, FileEntry, Record, Result, Silent
 from .options import RECID, JobOptions
-from .sip.disk import FULL, cannot_write, check_space, check_target, full, sync_folder
+from .sip.disk import FULL, cannot_write, check_target, sync_folder
 from .sip.staging import Staging
 from .urls import clean
 
@@ -137,9 +137,7 @@ class Job:
         assembly = Assembly(options, self._events, self._log, staging, client, held, self._confirm)
         try:
             if not options.light:
-                # With an archive, the folder goes only once that is verified.
-                needed = 2 * size if options.archive else size
-                check_space(staging.target, needed, len(placed), staging.here())
+                staging.check_room(size, len(placed), options.archive is not None)
             self._log.write_to(staging.log_file)
             self.made = assembly.run(record, placed, placeholders, renamed)
         except (BicError, KeyboardInterrupt) as err:
@@ -153,12 +151,13 @@ class Job:
                 sync_folder(staging.target)  # it may have come before that
         except OSError as err:
             if err.errno in FULL:
-                error = full(err, staging.target, staging.left_to_write(size))
+                error = staging.full(err, size)
                 self._leave(staging, error)
                 raise error from err
-            lost = _lost(staging)
-            staging.discard()
-            raise lost or cannot_write(err, options.target) from err
+            error = _lost(staging) or cannot_write(err, options.target)
+            error.resumable = staging.far  # the work folder is not where the target is
+            self._leave(staging, error)
+            raise error from err
         except BaseException:
             staging.discard()
             raise

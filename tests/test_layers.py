@@ -135,6 +135,8 @@ ONLY_IN: dict[str, set[str]] = {
     "platformdirs": {"config"},
     "gitlab": {"pipelines"},
     "lxml": {"listing", "pipelines"},
+    "celery": {"batch"},
+    "kombu": {"batch"},
     "bagit": {"validation"},  # our own writer and validator decide
 }
 
@@ -148,6 +150,7 @@ SLOW_TO_LOAD = {
     "http",
     "lxml",
     "gitlab",
+    "celery",
 }
 
 

@@ -100,7 +100,8 @@ _ALL: tuple[Decorator, ...] = (
         "-wd",
         "--workdir",
         metavar="DIR",
-        help="Where the package is put together. [default: a hidden folder in --target]",
+        help="Where the package is put together. If that is another disk than the target's, it is"
+        " copied there and verified again. [default: a hidden folder in --target]",
     ),
     _where(
         "--algorithm",
