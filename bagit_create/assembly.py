@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +77,7 @@ class Assembly:
         finished = {} if self._client is None or options.light else staging.finished()
         staging.keep_only(set(finished))
         fetched, absent, missing = self._obtain(placed, finished)
-        steps = [self._read_back(fetched)]
-        if renamed:
-            pairs = [{"from": old, "to": new} for old, new in renamed]
-            steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
-        if record.requested and record.requested != record.recid:
-            told = {"requested": record.requested, "recid": record.recid}
-            steps.append(sip.step("resolve", now(), "the source gave it another id", **told))
-        for note in record.notes:
-            steps.append(sip.step("note", now(), note))
+        steps = [self._read_back(fetched), *history(record, renamed)]
         self._events.phase("write")
         name, timestamp = staging.names.reserve(record.source, record.recid, now())
         if len(str(options.target / name)) > PATH_COLUMN:
@@ -284,6 +276,18 @@ class Assembly:
             outcome="pass",
             **facts,
         )
+
+
+def history(record: Record, renamed: tuple[tuple[str, str], ...]) -> Iterator[dict[str, Any]]:
+    """The audit steps that a record brings along, whatever becomes of its files."""
+    if renamed:
+        pairs = [{"from": old, "to": new} for old, new in renamed]
+        yield sip.step("rename", now(), "names made portable and unique", files=pairs)
+    if record.requested and record.requested != record.recid:
+        told = {"requested": record.requested, "recid": record.recid}
+        yield sip.step("resolve", now(), "the source gave it another id", **told)
+    for note in record.notes:
+        yield sip.step("note", now(), note)
 
 
 def _name_unknown(files: list[Placed]) -> None:
