@@ -127,7 +127,7 @@ def plan(ctx: click.Context, /, job: str | None, list_: str | None, **given: Any
 def _plan(
     ctx: click.Context, job: str | None, list_: str | None, given: dict[str, Any], as_json: bool
 ) -> int:
-    _refuse(ctx, job, list_)
+    _refuse(ctx, job, list_, given["source"])
     verbosity = 2 if given["very_verbose"] else given["verbose"]
     silent = bool(given["quiet"] or as_json)
     level = logging.ERROR if silent else logging.WARNING
@@ -194,11 +194,13 @@ def _options(given: dict[str, Any], invented: bool) -> JobOptions:
     return replace(options, recid=None) if invented else options
 
 
-def _refuse(ctx: click.Context, job: str | None, list_: str | None) -> None:
+def _refuse(ctx: click.Context, job: str | None, list_: str | None, source: str | None) -> None:
     """Refuse options that would be lost."""
     faults = []
     if job is not None and list_ is not None:
         faults.append("JOB does not go with --list.")
+    if list_ is not None and (source or "").strip().lower() == "local":
+        faults.append("A list of records has no folders of this machine (source local).")
     for param in ctx.command.get_params(ctx):
         name = param.name or ""
         if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:

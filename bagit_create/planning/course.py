@@ -23,7 +23,7 @@ from ..transfer.finished import with_published
 from ..transfer.xrootd import addresses as xrootd_addresses
 from ..urls import clean, without_secrets
 from .model import Failure, Named, RecordPlan, Requests
-from .pace import Meter, server_of
+from .pace import Meter
 from .weight import blank, weigh
 
 
@@ -90,7 +90,7 @@ class Course:
         self._tell_of_path()
         skipped = [(one.name, one.reason) for one in (*record.skipped, *left_out)]
         bare = self._bare(placed, absent)
-        servers, downloads = self._requests(fetched)
+        servers, downloads = self._requests((*fetched, *refused))
         sizes = [one.entry.size for one in (*fetched, *absent)]
         return RecordPlan(
             source=record.source,
@@ -192,8 +192,9 @@ class Course:
         for one in fetched:
             addresses = web_addresses(one.entry)
             if one.entry.path is None and one.entry.maker is None and addresses:
-                servers[server_of(clean(addresses[0]))] += 1
-                count += 1
+                ways = self._meter.ways(clean(addresses[0]))
+                servers.update(ways)
+                count += len(ways)
         return dict(servers), count
 
     def _tell_of_path(self) -> None:

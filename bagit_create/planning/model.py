@@ -22,9 +22,9 @@ class Requests:
 
     ``metadata`` were counted while the record was asked for: with their redirects, and with the
     HEAD requests that a light package needs. ``files`` is one for each file that is to be fetched,
-    or read for its checksum. ``servers`` has both by server (``https://zenodo.org``). Not in it:
-    redirects of files, retries, parts after a break, git's own requests, and the sign-on of
-    ``--cert``.
+    or read for its checksum, and one more where HEAD was redirected. ``servers`` has both by server
+    (``https://zenodo.org``). Not in it: redirects that no HEAD showed, retries, parts after a
+    break, the requests of git and of a project's export, and the sign-on of ``--cert``.
     """
 
     metadata: int = 0
@@ -90,7 +90,9 @@ class RecordPlan:
 
     ``recid`` is the id that upstream gave, ``requested`` the one that was asked for. ``bytes`` are
     those of ``files`` whose size is known; ``unknown_sizes`` is how many others there are.
-    ``made`` files are made on this machine from a clone or an export, which no plan asks for.
+    ``made`` files are made on this machine from a clone or an export, which no plan asks for; one
+    of what git keeps in LFS is counted, whether there is any or not. Whether a file that is listed
+    will be handed out shows when it is fetched, so it may be missing all the same.
     ``read`` are bytes that pass without being kept (``--hash-missing``). The rest names things:
     ``without_checksum`` the ``path`` in the bag of files that cannot be compared with anything, or
     that no manifest of a light package would list; ``renamed`` what changes ``from`` upstream's
@@ -257,7 +259,7 @@ class Plan:
             "disk": asdict(self.disk),
             "room": asdict(self.room),
             "limits": [asdict(one) for one in self.limits],
-            "credentials": [asdict(one) for one in self.credentials],
+            "credentials": [_plain(asdict(one)) for one in self.credentials],
             "failures": {kind: one.as_dict() for kind, one in self.failures.items()},
             **{name: getattr(self, name).as_dict() for name in (*NAMES, "moved")},
             "estimate": (
@@ -269,33 +271,13 @@ class Plan:
         }
 
 
-_OF_A_RECORD = (
-    "source",
-    "recid",
-    "requested",
-    "files",
-    "bytes",
-    "unknown_sizes",
-    "made",
-    "read",
-)
+_OF_A_RECORD = "source recid requested files bytes unknown_sizes made read".split()
 _PLAIN = (
-    "exit_code",
-    "listed",
-    "planned",
-    "repeated",
-    "deleted",
-    "workers",
-    "makeable",
-    "files",
-    "bytes",
-    "unknown_sizes",
-    "made",
-    "read",
-    "sent",
-    "answer",
-    "seconds",
-    "decided_by",
-    "rate",
-    "transfer",
-)
+    "exit_code listed planned repeated deleted workers makeable files bytes unknown_sizes made read"
+    " sent answer seconds decided_by rate transfer"
+).split()
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Lists instead of tuples, as JSON has them."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}

@@ -10,9 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
+from urllib.parse import urljoin
 
-from ..answers import RETRIED
+from ..answers import REDIRECTS, RETRIED
 from ..budget import USUAL_WINDOW_S, allowance
+from ..client import MAX_REDIRECTS
 from ..urls import origin
 from ..wire import Response
 from .model import Limit
@@ -84,7 +86,7 @@ class Meter:
 
     ``servers`` counts those that every run needs: what was put off or failed for a while is asked
     again, and does not count. ``refused`` are the addresses of files that the source itself would
-    not hand out, as HEAD told.
+    not hand out, as HEAD told, and ``redirects`` says where those of others lead.
     """
 
     def __init__(self, pace: Pace, own: str) -> None:
@@ -93,6 +95,7 @@ class Meter:
         self._lock = Lock()
         self.servers: Counter[str] = Counter()
         self.refused: set[str] = set()
+        self.redirects: dict[str, str] = {}
 
     def note(self, method: str, url: str, response: Response) -> None:
         """Take in one answer; see ``Wire.on_answer``."""
@@ -102,8 +105,19 @@ class Meter:
             return
         with self._lock:
             self.servers[server] += 1
-            if method == "HEAD" and response.status in _REFUSED and server == self._own:
+            if method != "HEAD":
+                return
+            if response.status in _REFUSED and server == self._own:
                 self.refused.add(url)
+            elif response.status in REDIRECTS and "Location" in response.headers:
+                self.redirects[url] = urljoin(url, response.headers["Location"])
+
+    def ways(self, url: str) -> list[str]:
+        """The servers that fetching a file asks, one request each, as far as is known."""
+        servers = [server_of(url)]
+        while (url := self.redirects.get(url, "")) and len(servers) <= MAX_REDIRECTS:
+            servers.append(server_of(url))
+        return servers
 
 
 def server_of(url: str) -> str:

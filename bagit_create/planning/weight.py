@@ -25,6 +25,9 @@ _ENTRY = 12
 _FILLED = 0.6
 """Part of a large folder's blocks that is in use: they are halved when they are full (ext4)."""
 _TAR = 512
+_TAR_RECORD = 20 * _TAR
+_SHORT = 40
+"""Characters of a path that is no long one even behind the bag's own name."""
 
 
 def blank(algorithms: Iterable[str]) -> tuple[Checksum, ...]:
@@ -68,7 +71,8 @@ def weigh(
     count = len(files) + len(folders)
     if not archive:
         return Weight(package, package + notes, count)
-    made = _blocks(sum(_member(path, size) for path, size in files) + _TAR * len(folders), block)
+    size = sum(_member(path, size) for path, size in files) + 4 * _TAR * len(folders)
+    made = _blocks(_blocks(size + 2 * _TAR, _TAR_RECORD), block)
     return Weight(made, package + made + notes, count + 1)
 
 
@@ -136,11 +140,11 @@ def _folders(paths: Iterable[str]) -> list[int]:
 
 
 def _blocks(size: int, block: int) -> int:
-    """The size on disk; a folder without an entry does not occur, an empty file takes none."""
+    """The size in whole blocks; an empty file takes none."""
     return -(-size // block) * block
 
 
 def _member(path: str, size: int) -> int:
-    """A file in a tar archive, with the header that a long name needs (the bag's own name too)."""
+    """A file in a tar archive, with the further header that a long name needs."""
     plain = _TAR + _blocks(size, _TAR)
-    return plain + 2 * _TAR + _TAR if len(path) > 40 or not path.isascii() else plain
+    return plain + 3 * _TAR if len(path) > _SHORT or not path.isascii() else plain
