@@ -101,7 +101,9 @@ class Course:
             unknown_sizes=sizes.count(None),
             made=sum(one.entry.maker is not None for one in fetched),
             read=sum(one.entry.size or 0 for one in fetched) if options.light else 0,
-            requests=Requests(sum(self._meter.servers.values()), downloads, servers),
+            requests=Requests(
+                sum(self._meter.servers.values()), downloads, servers, self._meter.heads
+            ),
             disk=weight,
             without_checksum=named(({"path": one.bagpath} for one in bare), most),
             renamed=named(({"from": old, "to": new} for old, new in renamed), most),

@@ -1,4 +1,4 @@
-"""A list of records that is gone through more than once: some thirty bytes a record, each once."""
+"""A list of records that is gone through more than once: some fifty bytes a record, each once."""
 
 from __future__ import annotations
 

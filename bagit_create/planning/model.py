@@ -21,15 +21,17 @@ class Requests:
     """HTTP requests of a run in which nothing goes wrong.
 
     ``metadata`` were counted while the record was asked for: with their redirects, and with the
-    HEAD requests that a light package needs. ``files`` is one for each file that is to be fetched,
-    or read for its checksum, and one more where HEAD was redirected. ``servers`` has both by server
-    (``https://zenodo.org``). Not in it: redirects that no HEAD showed, retries, parts after a
-    break, the requests of git and of a project's export, and the sign-on of ``--cert``.
+    ``heads`` (HEAD requests) that a light package needs. ``files`` is one for each file that is to
+    be fetched, or read for its checksum, and one more where HEAD was redirected. ``servers`` has
+    all of them by server (``https://zenodo.org``). Not in it: redirects that no HEAD showed,
+    retries, parts after a break, the requests of git and of a project's export, and the sign-on of
+    ``--cert``.
     """
 
     metadata: int = 0
     files: int = 0
     servers: Mapping[str, int] = field(default_factory=dict)
+    heads: int = 0
 
     @property
     def total(self) -> int:
@@ -41,6 +43,7 @@ class Requests:
         return {
             "total": self.total,
             "metadata": self.metadata,
+            "heads": self.heads,
             "files": self.files,
             "servers": dict(self.servers),
         }

@@ -85,8 +85,8 @@ class Meter:
     """The requests of one record. Safe to use from many threads.
 
     ``servers`` counts those that every run needs: what was put off or failed for a while is asked
-    again, and does not count. ``refused`` are the addresses of files that the source itself would
-    not hand out, as HEAD told, and ``redirects`` says where those of others lead.
+    again, and does not count. ``heads`` of them were HEAD. ``refused`` are the addresses of files
+    that the source itself would not hand out, as HEAD told; ``redirects`` says where others lead.
     """
 
     def __init__(self, pace: Pace, own: str) -> None:
@@ -94,6 +94,7 @@ class Meter:
         self._own = own
         self._lock = Lock()
         self.servers: Counter[str] = Counter()
+        self.heads = 0
         self.refused: set[str] = set()
         self.redirects: dict[str, str] = {}
 
@@ -107,6 +108,7 @@ class Meter:
             self.servers[server] += 1
             if method != "HEAD":
                 return
+            self.heads += 1
             if response.status in _REFUSED and server == self._own:
                 self.refused.add(url)
             elif response.status in REDIRECTS and "Location" in response.headers:

@@ -113,7 +113,7 @@ class Planner:
                 raise
             err.redact(own.redact)
             asked = recid or ""
-            taken = Requests(sum(meter.servers.values()), 0, dict(meter.servers))
+            taken = Requests(sum(meter.servers.values()), 0, dict(meter.servers), meter.heads)
             told = named(({"text": one} for one in own.warnings), self.most)
             failed = RecordPlan(
                 instance.name, asked, asked, requests=taken, warnings=told, failure=_failure(err)

@@ -129,7 +129,8 @@ class Survey:
         answer = self._pace.answer
         by_answers = 0.0
         if answer is not None:
-            in_turn = requests.metadata + requests.files / self._options.jobs
+            beside = requests.files + requests.heads
+            in_turn = requests.metadata - requests.heads + beside / self._options.jobs
             by_answers = in_turn * factor * answer / workers
         weight = totals.weight(workers)
         size = totals.sum("bytes") if not self._options.light else totals.sum("read")

@@ -80,7 +80,7 @@ class Totals:
         self.records: list[RecordPlan] = []
         self.surplus = 0
         self.entries = 0
-        self._metadata = self._downloads = 0
+        self._metadata = self._downloads = self._heads = 0
         self._servers: Counter[str] = Counter()
         self._sums = {name: _Sum() for name in (*SUMS, "requests", "disk")}
         self._names = {name: _Names() for name in (*NAMES, "moved")}
@@ -105,6 +105,7 @@ class Totals:
                 self._names[name].add(one.source, one.recid, named)
             self._metadata += one.requests.metadata
             self._downloads += one.requests.files
+            self._heads += one.requests.heads
             self._servers.update(one.requests.servers)
             self._sums["requests"].add(one.requests.total)
             if one.failure is not None:
@@ -137,7 +138,7 @@ class Totals:
 
     def all_requests(self) -> Requests:
         """Those of all records: it takes some to learn that one cannot be packaged."""
-        return Requests(self._metadata, self._downloads, dict(self._servers))
+        return Requests(self._metadata, self._downloads, dict(self._servers), self._heads)
 
     def named(self, name: str) -> Named:
         """The things of one kind."""
