@@ -272,6 +272,8 @@ class Client:
         budget = self._budgets.get(place)
         if budget is None:
             budget = self._budgets[place] = budget_for(place, self.wire.user(place))
+        if self._stopped.is_set():
+            raise Interrupted("The run was ended before it asked the server.")
         announced = False
         while wait := budget.begin():
             if wait > max(self._max_wait, 1.0):

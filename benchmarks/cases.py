@@ -105,6 +105,10 @@ class Case:
         """Who is measured beside ``bic``; None for those whom every package is made by."""
         return None
 
+    def also_asked(self, scale: float, runs: int) -> tuple[str, float, float] | None:
+        """What else is asked of ``bic``, now that it was measured: unit, measured, limit."""
+        return None
+
     def fill(self, source: Path, out: Path) -> None:
         """Put into ``out``, which is empty, what each run finds there. It is not measured."""
 

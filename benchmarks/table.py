@@ -31,22 +31,23 @@ def judge(case: Case, rows: list[Row], files: int, before: list[Row]) -> None:
     if "wall s" not in ours:
         return
     if case.memory is not None:
-        _ask(ours, "MB", ours["peak MB"], case.memory)
+        ask(ours, "MB", ours["peak MB"], case.memory)
     if case.like is not None:
         for row in before:
             if row["case"] == case.like and row["contender"] == "bic" and "ms/file" in row:
                 ours["per file, to fewer files"] = ours["ms/file"] / row["ms/file"]
-                _ask(ours, "x/file", ours["per file, to fewer files"], 1.0)
+                ask(ours, "x/file", ours["per file, to fewer files"], 1.0)
     for row in rows[1:]:
         if "wall s" in row:
             row["bic takes"] = ours["wall s"] / row["wall s"]
             row["bic holds"] = ours["peak MB"] / row["peak MB"]
             for limits, aim in ((case.asked, False), (case.aims, True)):
                 if row["contender"] in limits:
-                    _ask(row, "x", row["bic takes"], limits[row["contender"]], aim)
+                    ask(row, "x", row["bic takes"], limits[row["contender"]], aim)
 
 
-def _ask(row: Row, unit: str, measured: float, limit: float, aim: bool = False) -> None:
+def ask(row: Row, unit: str, measured: float, limit: float, aim: bool = False) -> None:
+    """Say in a row what is asked, and whether what was measured meets it."""
     number = f"{limit:.0f}" if unit == "MB" else f"{limit:.2f}"
     row["asked of bic"] = f"{'aim ' if aim else ''}<= {number} {unit}"
     row |= {"limit": limit, "measured": measured, "aim": aim, "met": measured <= limit}

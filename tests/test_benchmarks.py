@@ -181,3 +181,10 @@ def test_the_conformance_suite_is_judged_by_its_folders(tmp_path: Path) -> None:
     assert run()[0] == 0
     shutil.rmtree(suite / "v1.0")
     assert run() == (2, [])
+
+
+def test_lists_are_measured_by_the_pages_they_ask_for(bench: Bench) -> None:
+    """Each id has to be there."""
+    _, rows = bench("list 50,000 records, 25 a page, in no order, nine")
+    assert [("bic", "<= 1.30 x pages")] == [(r["contender"], r["asked of bic"]) for r in rows]
+    assert all(row["measured"] >= 1 for row in rows)

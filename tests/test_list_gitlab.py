@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from listed import Lists, command, lists_of
 
-from bagit_create.credentials import Secret
 from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
-from bagit_create.listing import Listed, Listing, Selection, list_records
+from bagit_create.listing import Listed, Selection, list_records
 from bagit_create.options import JobOptions
 from bagit_create.sandbox import Fault, Sandbox
 
 TOYS = ["7", "8", "9", "11", "12", "13", "21", "20"]
 """What a guest may see: archived ones are asked for last."""
 
-Lists = Callable[..., tuple[list[Listed], Listing]]
-
 
 @pytest.fixture
 def listing(config_file: Path) -> Lists:
     """The records of a selection, and how it went."""
-
-    def call(token: str = "", **selection: Any) -> tuple[list[Listed], Listing]:
-        options = JobOptions(
-            source="gitlab",
-            config=config_file,
-            retries=1,
-            token=Secret(token) if token else None,
-        )
-        made = list_records(options, Selection(**{"group": "toys", **selection}))
-        return list(made), made
-
-    return call
-
-
-def ids(found: tuple[list[Listed], Listing]) -> list[str]:
-    return [one.recid for one in found[0]]
+    return lists_of("gitlab", config_file, group="toys")
 
 
 def pages_asked(sandbox: Sandbox) -> list[str]:
@@ -52,25 +34,25 @@ def pages_asked(sandbox: Sandbox) -> list[str]:
 @pytest.mark.parametrize("group", ["toys", "70", "/toys/"])
 def test_a_group_is_named_by_its_path_or_number(group: str, listing: Lists) -> None:
     """Its subgroups and archived projects belong to it; others' projects do not."""
-    assert TOYS == ids(listing(group=group))
+    assert TOYS == listing(group=group).ids
 
 
 def test_a_subgroup_is_a_group(listing: Lists) -> None:
     """Its path has a slash, which is escaped."""
-    assert ["21"] == ids(listing(group="toys/sub"))
+    assert ["21"] == listing(group="toys/sub").ids
 
 
 def test_a_token_shows_private_projects(listing: Lists) -> None:
     """And nothing is said of guests then."""
-    found, made = listing("reader")
+    done = listing("reader")
 
-    assert "10" in [one.recid for one in found]
-    assert not any("without a token" in note for note in made.tally.notes)
+    assert "10" in done.ids
+    assert not any("without a token" in note for note in done.tally.notes)
 
 
 def test_a_guest_is_told_what_guests_see(listing: Lists) -> None:
     """Private projects are left out, and nobody counts them."""
-    assert any("only public projects" in note for note in listing()[1].tally.notes)
+    assert any("only public projects" in note for note in listing().tally.notes)
 
 
 @pytest.mark.parametrize("old", [True, False])
@@ -80,7 +62,7 @@ def test_archived_projects_are_listed_by_servers_of_any_age(
     """Older ones leave them out unless asked."""
     sandbox.app("gitlab").groups.old = old
 
-    assert "20" in ids(listing())
+    assert "20" in listing().ids
 
 
 @pytest.mark.parametrize(
@@ -92,27 +74,27 @@ def test_shared_projects_are_left_out_and_told_of(
     """They belong to another group; an old server does not say how many there are."""
     sandbox.app("gitlab").groups.old = old
 
-    found, made = listing()
+    done = listing()
 
-    assert not {"30", "31"} & {one.recid for one in found}
-    assert any(note.startswith(said) and "shared" in note for note in made.tally.notes)
+    assert not {"30", "31"} & set(done.ids)
+    assert any(note.startswith(said) and "shared" in note for note in done.tally.notes)
 
 
 def test_where_nothing_is_shared_nothing_is_said(listing: Lists) -> None:
     """A note is for what is left out."""
-    assert not any("shared" in note for note in listing(group="toys/sub")[1].tally.notes)
+    assert not any("shared" in note for note in listing(group="toys/sub").tally.notes)
 
 
 def test_a_project_is_told_with_its_path_and_time(listing: Lists) -> None:
     """The time is in UTC, whatever the server's zone."""
-    [attic] = [one for one in listing()[0] if one.recid == "20"]
+    [attic] = [one for one in listing().records if one.recid == "20"]
 
     assert Listed("gitlab", "20", "2019-05-06T05:08:09Z", "toys/attic") == attic
 
 
 def test_a_query_searches_the_group(listing: Lists) -> None:
     """By GitLab's own search."""
-    assert ["7"] == ids(listing(query="detec"))
+    assert ["7"] == listing(query="detec").ids
 
 
 @pytest.mark.parametrize("filters", [True, False])
@@ -133,28 +115,28 @@ def test_a_window_is_of_the_last_activity(
     """Both ends are included, whether or not the list of a group knows such a filter."""
     sandbox.app("gitlab").groups.filters = filters
 
-    found, made = listing(since=since, until=until)
+    done = listing(since=since, until=until)
 
-    assert expected == [one.recid for one in found]
-    assert (len(expected), 0) == (made.tally.expected, made.tally.shortfall)
+    assert expected == done.ids
+    assert (len(expected), 0) == (done.tally.expected, done.tally.shortfall)
 
 
 def test_a_project_without_a_time_is_in_no_window(listing: Lists, sandbox: Sandbox) -> None:
     """It is counted, so that somebody can look."""
     sandbox.app("gitlab").groups.projects[0].active = ""
 
-    found, made = listing(since="2000-01-01")
+    done = listing(since="2000-01-01")
 
-    assert "7" not in [one.recid for one in found]
-    assert any("1 projects whose last activity" in note for note in made.tally.notes)
-    assert "7" in ids(listing())
+    assert "7" not in done.ids
+    assert any("1 projects whose last activity" in note for note in done.tally.notes)
+    assert "7" in listing().ids
 
 
 def test_what_is_listed_can_be_asked_for(listing: Lists, harvest: Any) -> None:
     """An id of a list is what --recid takes."""
-    [first] = ids(listing(query="detector"))
+    [only] = listing(query="switched").ids
 
-    assert 0 == harvest(first, "gitlab", dry_run=True)["status"]
+    assert 0 == harvest(only, "gitlab", dry_run=True)["status"]
 
 
 # -- pages and counts -----------------------------------------------------------------------------
@@ -166,15 +148,15 @@ def test_every_page_is_read_once(keyset: str, listing: Lists, sandbox: Sandbox) 
     groups = sandbox.app("gitlab").groups
     groups.crowd, groups.keyset = 250, keyset
 
-    found, made = listing(group="crowd")
+    done = listing(group="crowd")
 
-    assert [str(number) for number in range(1000, 1250)] == [one.recid for one in found]
-    assert (3, 0) == (made.tally.pages, made.tally.repeated)
+    assert [str(number) for number in range(1000, 1250)] == done.ids
+    assert (3, 0) == (done.tally.pages, done.tally.repeated)
 
 
 def test_counts_are_those_of_upstream(listing: Lists) -> None:
     """Of both kinds together."""
-    tally = listing()[1].tally
+    tally = listing().tally
 
     assert (8, 8, 0) == (tally.expected, tally.found, tally.shortfall)
 
@@ -185,9 +167,9 @@ def test_where_upstream_counts_nothing_nothing_is_expected(
     """Above 10,000 projects, and with keyset pages."""
     sandbox.app("gitlab").groups.totals = False
 
-    found, made = listing()
+    done = listing()
 
-    assert made.tally.expected is None and TOYS == [one.recid for one in found]
+    assert done.tally.expected is None and TOYS == done.ids
 
 
 def test_a_project_that_goes_meanwhile_shows_as_a_shortfall(
@@ -224,7 +206,7 @@ def test_a_page_that_leads_to_itself_ends_in_an_error(listing: Lists, sandbox: S
     groups = sandbox.app("gitlab").groups
     groups.crowd, groups.stuck = 150, True
 
-    with pytest.raises(UpstreamError, match="list of projects"):
+    with pytest.raises(UpstreamError, match="again and again"):
         listing(group="crowd")
 
     assert 4 > len(pages_asked(sandbox))
@@ -241,8 +223,19 @@ def test_empty_pages_that_lead_on_end_in_an_error(listing: Lists, sandbox: Sandb
 
     sandbox.fault("/groups/", Fault("raw", speak=speak))
 
-    with pytest.raises(UpstreamError, match="list of projects"):
+    with pytest.raises(UpstreamError, match="again and again"):
         listing()
+
+
+def test_a_link_that_forgets_the_selection_changes_nothing(
+    listing: Lists, sandbox: Sandbox
+) -> None:
+    """Else the second page would have the projects of others."""
+    groups = sandbox.app("gitlab").groups
+    groups.crowd, groups.forgets = 150, True
+    groups.shared["crowd"] = groups.shared["toys"]
+
+    assert [str(number) for number in range(1000, 1150)] == listing(group="crowd").ids
 
 
 def test_an_offset_that_is_too_high_is_explained(listing: Lists, sandbox: Sandbox) -> None:
@@ -262,9 +255,22 @@ def test_a_last_keyset_page_may_be_empty(listing: Lists, sandbox: Sandbox) -> No
     groups = sandbox.app("gitlab").groups
     groups.crowd, groups.stuck, groups.keyset = 100, True, "works"
 
-    found, made = listing(group="crowd")
+    done = listing(group="crowd")
 
-    assert (100, 1) == (len(found), made.tally.pages)
+    assert (100, 1) == (len(done.records), done.tally.pages)
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_lists_a_group(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids to standard output; what was left out to standard error, without the token."""
+    monkeypatch.setenv("BIC_TOKEN_GITLAB", "reader")
+    done = command(config_file, "--source", "gitlab", "--group", "toys")
+
+    assert (0, ["7", "8", "9", "10"]) == (done.returncode, done.stdout.split()[:4])
+    assert "9 of 9 records found" in done.stderr and "only shared with this one" in done.stderr
+    assert "reader" not in done.stderr
 
 
 # -- refusals -------------------------------------------------------------------------------------
@@ -340,7 +346,7 @@ def test_the_server_is_asked_again_where_that_helps(listing: Lists, sandbox: San
     sandbox.app("gitlab").groups.crowd = 150
     sandbox.fault("page=2", Fault("status", status=502), times=1)
 
-    assert 150 == len(ids(listing(group="crowd")))
+    assert 150 == len(listing(group="crowd").ids)
 
 
 def test_no_token_of_a_project_is_asked_for(listing: Lists, sandbox: Sandbox) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from typing import Protocol
 
 from ..errors import BicError
@@ -14,6 +15,11 @@ from .folder import JobFolder, Shard
 from .items import Item
 from .outcome import Outcome
 from .work import PATIENCE_S, Fatal, Maker, Worker
+
+
+LOOK_S = 0.5
+GRACE_S = 60.0
+"""Seconds that workers have, after Ctrl-C, to end what cannot be interrupted."""
 
 
 class BatchEvents(Events, Protocol):
@@ -55,18 +61,15 @@ class Crew:
         self._only = only
         self._patience = patience
         self._makers = [make_maker() for _ in range(workers if only is None else 1)]
-        self._ended = threading.Semaphore(0)
+        self._ended = [threading.Event() for _ in self._makers]
         self._errors: list[BaseException] = []
         self.taken = False
         """Whether the only shard was another worker's."""
-        for number, maker in enumerate(self._makers):
-            work = copy_context().run, self._work, maker
-            thread = threading.Thread(
-                target=work[0], args=work[1:], name=f"bic-worker-{number}", daemon=True
-            )
-            thread.start()
+        for number, (maker, ended) in enumerate(zip(self._makers, self._ended, strict=True)):
+            work = partial(copy_context().run, self._work, maker, ended)
+            threading.Thread(target=work, name=f"bic-worker-{number}", daemon=True).start()
 
-    def _work(self, maker: Maker) -> None:
+    def _work(self, maker: Maker, ended: threading.Event) -> None:
         events = self._events
 
         def note(item: Item, outcome: Outcome) -> None:
@@ -95,7 +98,7 @@ class Crew:
             self.stop()
         finally:
             maker.close()
-            self._ended.release()
+            ended.set()
 
     def stop(self) -> None:
         """End what is under way, soon; what is left is for the next run."""
@@ -114,12 +117,13 @@ class Crew:
         :raises BicError: the reason for which the run could not go on.
         """
         try:
-            for _ in self._makers:
-                self._ended.acquire()
+            for ended in self._ended:
+                while not ended.wait(LOOK_S):  # a signal just before it would not end a plain wait
+                    pass
         except BaseException:  # Ctrl-C
             self.stop()
-            for _ in self._makers:
-                self._ended.acquire(timeout=30)
+            for ended in self._ended:
+                ended.wait(GRACE_S)
             raise
         finally:
             self._board.close()

@@ -23,6 +23,7 @@ NOBODY_CAN_WRITE = (
     errno.EIO,
     errno.ENOSPC,
     errno.ENOTCONN,
+    errno.ENOTDIR,
     errno.EPERM,
     errno.EROFS,
     errno.ESTALE,

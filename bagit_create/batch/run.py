@@ -55,8 +55,8 @@ def run(
     """Work on a job until every record has ended, here or wherever else it is worked on.
 
     :param path: the job folder.
-    :param processes: the number of processes for the workers; as many as the machine has cores
-        (and never more than workers) if None. With 1, the workers are threads of this process.
+    :param processes: the number of processes for the workers; two a core (and never more than
+        workers, or 16) if None. With 1, the workers are threads of this process.
     :returns: what this run has made.
     :raises InputError: if it is no job folder, or the orders cannot work.
     :raises Interrupted: on Ctrl-C; a later run goes on.
@@ -68,7 +68,7 @@ def run(
     _check_records(job, orders)
     followed.phase("records")
     followed.started(survey(job).left, None)
-    number = min(processes or os.cpu_count() or 1, orders.workers)
+    number = min(processes or _usual_processes(), orders.workers)
     try:
         if number == 1:
             crew_for(job, orders, followed).wait()
@@ -79,6 +79,11 @@ def run(
             "Interrupted.", hint="run the job again; what is finished is not made again"
         ) from err
     return followed.totals
+
+
+def _usual_processes() -> int:
+    """Two a core: the threads of one process often wait for each other."""
+    return min(2 * (os.cpu_count() or 1), 16)
 
 
 def _check(job: JobFolder, orders: Orders) -> None:

@@ -101,6 +101,8 @@ def create(
     for name, usual in (("jobs", JOBS), ("max_wait", MAX_WAIT_S)):
         if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
             given[name] = usual
+    if (given["source"] or "").strip().lower() == "local":
+        raise InputError("A list of records has no folders of this machine (source local).")
     values = not_given() | given | {"recid": "1"}
     options = replace(job_from(values, any_source=True), recid=None, target=Path())
     if list_ is None and sys.stdin.isatty():
@@ -147,7 +149,7 @@ def create(
 @click.argument("job", metavar="JOB")
 @click.option("-w", "--workers", type=int, default=4, metavar="N", help="Records at once. [4]")
 @click.option(
-    "--processes", type=int, metavar="N", help="Processes for them. [default: one a core]"
+    "--processes", type=int, metavar="N", help="Processes for them. [default: two a core]"
 )
 @click.option(
     "--share",

@@ -154,8 +154,6 @@ def _asked(given: dict[str, Any]) -> tuple[JobOptions, Selection]:
         for name in MAY_NOT_BE_EMPTY
         if given[name] == ""
     ]
-    if not (given["source"] or "").strip():
-        faults.append("--source is missing.")
     if given["token"] and given["token_file"]:
         faults.append("--token does not go with --token-file.")
     if given["quiet"] and given["verbose"]:

@@ -140,6 +140,13 @@ class Tally:
         """Records that upstream counts and did not list."""
         return max(0, (self.expected or 0) - self.found)
 
+    def recount(self, now: int | None) -> None:
+        """Expect no more than there are now: what was removed meanwhile is not missing."""
+        if now is not None and self.expected is not None and now < self.expected:
+            gone = self.expected - now
+            self.notes.append(f"{gone} fewer are there now than when the list began")
+            self.expected = now
+
 
 class Lister(Protocol):
     """Lists the records of one kind of source. It is made with its instance and a client."""

@@ -84,8 +84,11 @@ class GitLab:
                 numbers = [expect(one["id"], int, "id") for one in found]
                 page = [self._listed(one) for one in found]
                 link = answer.links.get("next", {}).get("url")
-                if (found or link) and max(numbers, default=-1) <= highest:
-                    raise ValueError("a page brings nothing new, and pages do not end")
+            if (found or link) and max(numbers, default=-1) <= highest:
+                raise UpstreamError(
+                    f"{WHAT} is answered with the same projects again and again, or with none.",
+                    where=self._where,
+                )
             highest = max([highest, *numbers])
             total = _total(answer.headers.get("X-Total"))
             if total is None and not totals:
@@ -97,7 +100,9 @@ class GitLab:
             yield page
             if not link:
                 break
-            query = dict(parse_qsl(urlsplit(link).query))  # its address may be another one
+            # Its address may be another one, and what is selected stays selected.
+            kept = {key: value for key, value in query.items() if key != "pagination"}
+            query = {**kept, **dict(parse_qsl(urlsplit(link).query))}
         if len(set(totals)) > 1:
             tally.notes.append(
                 f"upstream counted {totals[0]} projects at first and {totals[-1]} in the end"

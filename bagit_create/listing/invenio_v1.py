@@ -22,6 +22,7 @@ from .base import Listed, Selection, Tally, refuse
 WHAT = "Search request"
 PAGE = 200
 """Records of a page at most (``CFG_WEBSEARCH_MAX_RECORDS_IN_GROUPS``); more are cut silently."""
+NUMBER = "[0-9]{1,18}"
 _TOTAL = re.compile(rb"<!--\s*Search-Engine-Total-Number-Of-Results:\s*(\d{1,12})\s*-->")
 
 
@@ -49,7 +50,7 @@ class InvenioV1:
         allowed = ("set", "collection", "query", "since", "until", "via")
         refuse(selection, allowed, self._instance.name, *faults)
         if by_oai:
-            provider = oai.Provider(self._instance, self._client)
+            provider = oai.Provider(self._instance, self._client, NUMBER)
             return provider.records(selection.set, selection, tally)
         return self._search(selection, tally)
 
@@ -61,14 +62,18 @@ class InvenioV1:
         position, before = 0, [-1]
         while True:
             ids = self._ids(selection, position)
+            if total and not ids and not position:  # a slice that begins before the first
+                position = 1
+                continue
             tally.pages += bool(ids)
             found = tally.found
             yield from (Listed(self._instance.name, str(one)) for one in ids)
-            if not ids or ids == before or (total is None and tally.found == found):
+            position, before, last = position + max(1, len(ids) - 1), ids, before
+            nothing_new = tally.found == found and position > (total or 0)
+            if not ids or ids == last or nothing_new or tally.found == total:
                 break
-            position, before = position + max(1, len(ids) - 1), ids
-            if total is not None and (tally.found >= total or position > total):
-                break
+        if tally.shortfall:
+            tally.recount(self._total(selection))
         if not tally.found and selection.collection:
             tally.notes.append(f"there may be no collection {selection.collection!r}")
 

@@ -123,7 +123,10 @@ class RecordSearch:
             return Page(expect(total, int, "hits.total") + (not exact), hits, exact)
 
     def _ask(self, query: str, number: int) -> Answer:
-        """The answer; the size of a page is the largest that is accepted."""
+        """The answer; the size of a page is the largest that is accepted.
+
+        A server may know no such order: it is done without then, and :func:`windows.walk` sees it.
+        """
         while True:
             asked = {"q": query, "size": str(self.size), "page": str(number), **self._more}
             url = f"{self._url}?{urlencode(asked)}"
@@ -140,9 +143,9 @@ class RecordSearch:
                     http_status=404,
                 )
             smaller = [one for one in self._sizes if one < self.size]
-            if not smaller:
+            if not smaller and not self._more.pop("sort", None):
                 raise _refused(answer, url)
-            self.size = smaller[0]
+            self.size = smaller[0] if smaller else self._sizes[0]  # then without the order
 
     def _hit(self, hit: dict[str, Any]) -> Hit:
         metadata = hit.get("metadata") or {}

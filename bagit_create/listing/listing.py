@@ -86,8 +86,6 @@ class Listing:
         seen: set[int | bytes] = set()
         told: int | None = None
         for one in records:
-            if self._stopped.is_set():
-                raise Interrupted("The list was ended.")
             key = _key(one.recid)
             if key in seen:
                 tally.repeated += 1
@@ -100,6 +98,8 @@ class Listing:
                 self._events.started(told or 0, None)
             self._events.file_done(one.recid)
             yield one
+            if self._stopped.is_set():
+                raise Interrupted("The list was ended.")
             if limit is not None and tally.found - tally.deleted >= limit:
                 tally.notes.append(f"ended after {limit} records, as asked")
                 tally.expected = None
@@ -134,6 +134,8 @@ def check(options: JobOptions, selection: Selection, faults: Sequence[str] = ())
     """
     found = list(faults)
     hint = "bic list --help"
+    if not options.source:
+        raise Refused([*found, "--source is missing.", *selection.faults()])
     try:
         instance = access.instance_of(options)
     except InputError as err:

@@ -69,8 +69,9 @@ class _Part:
 
     @property
     def has_order(self) -> bool:
-        """Whether all that is still to come is of the last datestamp or later."""
-        return self.ordered and self.stamps > 1
+        """Whether all that is still to come seems to be of the last datestamp or later; trusted
+        only where the size of the list will tell if it is not."""
+        return self.ordered and self.stamps > 1 and self.size is not None
 
     @property
     def is_short(self) -> bool:
@@ -79,15 +80,18 @@ class _Part:
 
 
 class Provider:
-    """The OAI-PMH interface of one server."""
+    """The OAI-PMH interface of one server.
 
-    def __init__(self, instance: Instance, client: Client) -> None:
+    :param recid: a regular expression for its record ids.
+    """
+
+    def __init__(self, instance: Instance, client: Client, recid: str = RECID) -> None:
         self._instance = instance
         self._client = client
         self._url = f"{instance.base_url}/oai2d"
         template = re.escape(instance.oai_id or "oai:{any}:{recid}")
         named = template.replace(re.escape("{any}"), "[^:]*").replace(
-            re.escape("{recid}"), f"({RECID})"
+            re.escape("{recid}"), f"({recid})"
         )
         self._identifier = re.compile(named)
         self._by_day = False
@@ -106,11 +110,10 @@ class Provider:
         whole = _Part(start, end)
         yield from self._part(spec, whole, tally)
         if tally.expected is not None and tally.found + len(self._foreign) < tally.expected:
-            now = self._size(self._ask({"verb": "ListIdentifiers", **self._bounds(spec, whole)}))
-            if now is not None and now < tally.expected:
-                gone = tally.expected - now
-                tally.notes.append(f"{gone} fewer are there now than when the list began")
-                tally.expected = now
+            first = self._first(self._bounds(spec, whole))
+            tally.recount(self._size(first))
+        if spec and not tally.found and not self._foreign:
+            tally.notes.append(f"no record is in the set {spec!r}, or there is no such set")
         if self._foreign:
             number = len(self._foreign)
             tally.notes.append(f"{number} have identifiers that name no record id here")
@@ -139,7 +142,7 @@ class Provider:
     def _chain(self, spec: str, part: _Part, tally: Tally) -> Iterator[Listed]:
         """A list and its continuations; where a token fails, on from the last datestamp."""
         asked = self._bounds(spec, part)
-        before: list[Header] = []
+        pages: set[int] = set()
         token = ""
         while True:
             try:
@@ -148,7 +151,8 @@ class Provider:
                 if not part.has_order or part.last <= asked.get("from", ""):
                     raise
                 log.info(f"the list broke off and is gone on with from {part.last}")
-                part.resumed, token, before = True, "", []
+                part.resumed, token = True, ""
+                pages.clear()
                 asked = {**asked, "from": part.last}
                 continue
             if not token and not part.resumed:
@@ -158,13 +162,16 @@ class Provider:
             tally.pages += bool(message.headers)
             fresh = [one for one in message.headers if part.take(one)]
             yield from self._listed(fresh)
-            if message.token and message.headers and message.headers == before:
-                raise UpstreamError(
-                    "The list repeats one page for ever.", where=f"{self._url} after {part.last}"
-                )
-            before, token = message.headers, message.token
+            token = message.token
             if not token:
                 return
+            page = hash((*message.headers,) or token)
+            if page in pages:
+                raise UpstreamError(
+                    "The list goes in a circle: it comes back to a page that was there before.",
+                    where=f"{self._url}, at {part.last}",
+                )
+            pages.add(page)
 
     def _listed(self, headers: list[Header]) -> Iterator[Listed]:
         for one in headers:

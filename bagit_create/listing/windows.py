@@ -33,11 +33,18 @@ class Window(NamedTuple):
     start: datetime | None = None
     end: datetime | None = None
 
-    def halves(self) -> tuple[Window, Window] | None:
-        """Both halves, which share a moment, cut at midnight while that halves; None if it is too
-        short."""
+    def halves(self, guess: datetime | None = None) -> tuple[Window, Window] | None:
+        """Both halves, which share a moment; None if it is too short.
+
+        :param guess: where to cut if that is inside; else it is in the middle, at midnight if
+            there is one.
+        """
         start = self.start or BEGINNING
         end = self.end or max(datetime.now(UTC), start + timedelta(days=2))
+        if end - start <= 2 * TICK:  # a moment in the middle would be in both
+            return None
+        if guess is not None and start < guess < end:
+            return Window(self.start, guess), Window(guess, self.end)
         middle = start + (end - start) / 2
         middle -= timedelta(microseconds=middle.microsecond % 1000)
         midnight = middle.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -78,7 +85,7 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
     If it turns out not to, all is listed by :func:`halve` instead.
     """
     start: datetime | None = None
-    number, before = 1, None
+    number, before, is_exact = 1, None, True
     while True:
         page = search.page(Window(start), number)
         _count(page, tally)
@@ -92,7 +99,8 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
         first, last = times[0], times[-1]
         assert first is not None and last is not None
         at_wall = (number + 1) * search.size > WALL
-        is_exact = start is None or first >= start  # else it goes by days, say: a page is no step
+        if number == 1:  # else it goes by days, say: then a page is no step
+            is_exact = start is None or first >= start
         if last > (start or first) and (is_exact or at_wall):
             start, number, before = last, 1, None
         elif at_wall and not is_exact:
@@ -115,11 +123,21 @@ def halve(search: Search, tally: Tally) -> Iterator[Listed]:
     _reconcile(search, tally)
 
 
-def _part(search: Search, tally: Tally, window: Window, first: Page) -> Iterator[Listed]:
-    halves = window.halves() if first.total > WALL or not first.exact else None
+def _part(
+    search: Search, tally: Tally, window: Window, first: Page, sampled: bool = True
+) -> Iterator[Listed]:
+    """A window, cut until each part lies before the wall.
+
+    :param first: its first page. Its hits tell where the window may be cut: a bulk import of a day
+        would take twenty steps to be found by halving the years.
+    :param sampled: whether they are trusted to be from all over the window.
+    """
+    halves = None
+    if first.total > WALL or not first.exact:
+        halves = window.halves(_cut(first, window) if sampled else None)
     if halves is None:
         if first.total > WALL:
-            tally.notes.append(_too_many(window.start))
+            tally.notes.append(_too_many(_middle(first) or window.start))
         yield from _paged(search, tally, window, first)
         return
     yield from (one.listed for one in first.hits)
@@ -130,8 +148,24 @@ def _part(search: Search, tally: Tally, window: Window, first: Page) -> Iterator
         tally.notes.append(DEAF)
         yield from _paged(search, tally, window, first)
         return
+    was_fair = min(page.total for page in pages) * 10 >= first.total
     for half, page in zip(halves, pages, strict=True):
-        yield from _part(search, tally, half, page)
+        yield from _part(search, tally, half, page, sampled if was_fair else not sampled)
+
+
+def _cut(page: Page, window: Window) -> datetime | None:
+    """The middle of a page's times; beside it, if it is the moment of many: they would be listed
+    with both halves."""
+    middle = _middle(page)
+    many = [one for one in page.hits if one.created == middle]
+    if middle is None or len(many) * 4 < len(page.hits):
+        return middle
+    return middle + TICK if middle + TICK != window.end else middle - TICK
+
+
+def _middle(page: Page) -> datetime | None:
+    times = sorted(one.created for one in page.hits if one.created is not None)
+    return times[len(times) // 2] if times else None
 
 
 def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator[Listed]:
@@ -165,11 +199,7 @@ def _count(page: Page, tally: Tally) -> None:
 def _reconcile(search: Search, tally: Tally) -> None:
     """What was removed while it was listed is not missing: ask once more how many there are."""
     if tally.expected is not None and tally.found < tally.expected:
-        now = search.page(Window(), 1)
-        if now.total < tally.expected:
-            gone = tally.expected - now.total
-            tally.notes.append(f"{gone} fewer are there now than when the list began")
-            tally.expected = now.total
+        tally.recount(search.page(Window(), 1).total)
 
 
 def _ascend(times: list[datetime | None]) -> bool:

@@ -111,6 +111,8 @@ class Connections:
                 connection = idle.pop() if idle else None
                 if connection is not None:
                     self._busy.add(connection)
+                    if self._ended:
+                        connection.end()
             if connection is None:
                 return self.new(key)
             if not connection.is_dropped():

@@ -10,6 +10,7 @@ Routes, statuses and texts follow cernopendata/cernopendata-portal. The records:
     9        not released                           10      deleted
     11       old, with an index that is broken      12      on demand, hidden from searches; DOI
     cms-1    another name of 2                      others  missing
+    what a search finds besides: cod_search.py
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from .cod_search import CREATED, UPDATED, PortalSearch
 from .content import Content
 from .server import Reply, Seen, json_reply, page
 from .storage import Storage, ranged
 
 ROOT = "root://eospublic.cern.ch/"
 PLACE = "/eos/opendata/cms/invented"
-WINDOW = 10_000
 
 
 class OpenData:
@@ -41,6 +42,7 @@ class OpenData:
         self.paths: dict[str, Content] = {}
         self.redirected: set[str] = set()
         self.records: dict[str, dict[str, Any]] = {}
+        self.search = PortalSearch()
 
     def __call__(self, request: Seen) -> Reply:
         """Answer a request."""
@@ -54,7 +56,8 @@ class OpenData:
                 body = {"status": 429, "message": "60 per 1 minute"}
                 return json_reply(429, body, **{"Retry-After": "1"})
         if path == "/api/records/":
-            return self._search(parse_qs(query))
+            asked = {name: values[-1] for name, values in parse_qs(query, True).items()}
+            return self.search.answer(self.records, asked)
         if match := re.fullmatch(r"/api/records/([^/]+)", path):
             return self._record(match[1])
         if match := re.fullmatch(r"/record/([^/]+)/(files|file_index)/(.+)", path):
@@ -96,8 +99,8 @@ class OpenData:
             return json_reply(404, {"status": 404, "message": "PID does not exist."})
         body = {
             "id": recid,
-            "created": "2025-03-01T08:00:00.000000+00:00",
-            "updated": "2026-06-30T12:34:56.789012+00:00",
+            "created": CREATED,
+            "updated": UPDATED,
             "links": {"self": f"{self.base}/api/records/{recid}"},
             "metadata": metadata,
         }
@@ -113,22 +116,6 @@ class OpenData:
             "6",
             {"title": "Ten thousand and one", "files": [], "_file_indices": [index("MANY", files)]},
         )
-
-    def _search(self, asked: dict[str, list[str]]) -> Reply:
-        size, number = (int(asked.get(key, [d])[0]) for key, d in (("size", "10"), ("page", "1")))
-        if size * number > WINDOW:
-            text = "Maximum number of 10000 results have been reached."
-            return json_reply(400, {"status": 400, "message": text})
-        query = asked.get("q", [""])[0]
-        doi = re.fullmatch(r'doi:"(.*)"', query)
-        hits = [
-            {"id": recid, "metadata": {"recid": recid, "title": one.get("title")}}
-            for recid, one in self.records.items()
-            if (not doi or one.get("doi") == doi[1])
-            and ("ondemand" in asked or one.get("availability") != "ondemand")
-        ]
-        found = hits[(number - 1) * size : number * size]
-        return json_reply(200, {"hits": {"hits": found, "total": len(hits)}, "links": {}})
 
     def _stored(self, path: str, headers: Mapping[str, str]) -> Reply:
         if "//" in path:

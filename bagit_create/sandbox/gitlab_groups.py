@@ -37,8 +37,9 @@ class Groups:
     ``crowd`` is how many projects the group of that name has. ``keyset`` is how pages are chained:
     ``"ignored"`` (by number, as today), ``"works"``, ``"refused"``. ``most`` is the highest offset
     that is answered, ``totals`` whether they are told, ``stuck`` whether the last page leads on to
-    itself, ``old`` whether archived projects need asking for and shared ones have no list,
-    ``filters`` whether the list knows the filter by activity.
+    itself, ``forgets`` whether links lack what was selected, ``old`` whether archived projects need
+    asking for and shared ones have no list, ``filters`` whether the list knows the filter by
+    activity.
     """
 
     def __init__(self, paths: Mapping[str, str]) -> None:
@@ -56,6 +57,7 @@ class Groups:
         self.most = 50_000
         self.totals = True
         self.stuck = False
+        self.forgets = False
         self.old = False
         self.filters = False
 
@@ -119,7 +121,8 @@ class Groups:
         if more or (self.stuck and page):
             at = number + 1 if more else number
             where = {"id_after": str(page[-1].number)} if chained else {"page": str(at)}
-            query = "&".join(f"{key}={value}" for key, value in {**given, **where}.items())
+            told = where if self.forgets else {**given, **where}
+            query = "&".join(f"{key}={value}" for key, value in told.items())
             # The address that the server thinks it has may be another one.
             link = f"https://gitlab.example/api/v4/groups/{name}/projects?{query}"
             reply.headers["Link"] = f'<{link}>; rel="next", <{link}>; rel="first"'

@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, quote, unquote
 from xml.sax.saxutils import escape, quoteattr
 
 from .content import Content
+from .search_v1 import Finder
 from .server import Reply, Seen, page
 from .storage import Storage
 
@@ -57,6 +58,7 @@ class InvenioV1:
         self.records: dict[str, Held] = {}
         self.busy_oai = 1
         """How many requests OAI-PMH puts off before it answers."""
+        self.finder = Finder()
 
     def __call__(self, request: Seen) -> Reply:
         """Answer a request."""
@@ -70,7 +72,10 @@ class InvenioV1:
         if path == "/youraccount/login":
             return page(200, LOGIN)
         if path == "/oai2d":
-            return self._oai(asked.get("identifier", ""))
+            return self._oai(asked, query)
+        if path == "/search":
+            stored = [(one.recid, one.title) for one in self._public()]
+            return self.finder.search(asked, stored)
         return page(404, "Not found")
 
     # -- records --------------------------------------------------------------------------------
@@ -146,12 +151,20 @@ class InvenioV1:
         whole = HEAD + SLIM + _marcxml("2002", [("245__", [("a", "Cut")])])
         return _xml(200, whole[:-40])
 
-    def _oai(self, identifier: str) -> Reply:
-        if self.busy_oai:
+    def _public(self) -> list[Held]:
+        """The records that anybody may find."""
+        return [one for one in self.records.values() if one.recid != "1403"]
+
+    def _oai(self, asked: dict[str, str], query: str) -> Reply:
+        identifier = asked.get("identifier", "")
+        is_free = "resumptionToken" in asked or asked.get("verb") == "Identify"
+        if self.busy_oai and not is_free:
             self.busy_oai -= 1
             reply = page(503, "Retry after 1 seconds")
             reply.headers["Retry-After"] = "1"
             return reply
+        if asked.get("verb") != "GetRecord":
+            return self.finder.oai(query, [one.recid for one in self._public()], self.base)
         recid = identifier.rpartition(":")[2]
         inner = '<error code="idDoesNotExist">nothing of that name</error>'
         if recid in self.records:

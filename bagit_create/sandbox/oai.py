@@ -35,8 +35,9 @@ class Interface:
 
     ``order`` is ``"id"``, ``"time"`` (by datestamp) or ``"none"``. ``form`` is the granularity,
     ``"second"`` or ``"day"``. ``expires`` are the numbers of requests with a token, from 1, that
-    are refused as expired. ``counts`` is false where no list tells its size. ``circles`` gives the
-    second page again and again. ``before_each`` is called with the number of each list, from 1.
+    are refused as expired. ``counts`` is false where no list tells its size. ``circle`` is how
+    many pages come again and again after the first; 0 for none. ``before_each`` is called with the
+    number of each list, from 1.
     """
 
     prefix: str
@@ -47,7 +48,7 @@ class Interface:
     form: str = "second"
     expires: set[int] = field(default_factory=set)
     counts: bool = True
-    circles: bool = False
+    circle: int = 0
     stylesheet: str = ""
     before_each: Callable[[int], None] | None = None
     lists: int = 0
@@ -67,8 +68,12 @@ class Interface:
                 f"<earliestDatestamp>{stamp(earliest, self.form)}</earliestDatestamp>"
                 f"<granularity>{granularity}</granularity></Identify>"
             )
+        if verb == "ListSets":
+            names = sorted({name for one in records for name in one.sets if name})
+            sets = "".join(f"<set><setSpec>{escape(one)}</setSpec></set>" for one in names)
+            return self._reply(f"<ListSets>{sets}</ListSets>")
         if verb != "ListIdentifiers":
-            return self._error("badArgument", f"{verb} is not for the sandbox")
+            return self._error("cannotDisseminateFormat", "the sandbox lists identifiers only")
         return self._list(asked, records)
 
     def _list(self, asked: dict[str, str], records: list[One]) -> Reply:
@@ -135,8 +140,8 @@ class Interface:
         if not cursor and size <= self.page:
             return ""
         following = cursor + self.page
-        if self.circles and cursor:
-            following = cursor
+        if cursor and cursor == self.circle * self.page:
+            following = self.page
         attributes = f' cursor="{cursor}"'
         if self.counts:
             attributes += f' completeListSize="{size}"'

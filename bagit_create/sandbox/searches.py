@@ -38,13 +38,15 @@ class Searches:
     """The search of one server, with what may be odd about it.
 
     ``crowd`` is searched beside what is stored. ``sorts`` is false where the order is not that of
-    creation, whatever is asked. ``rounds_ms`` rounds the ends of a time of creation outwards,
-    ``deaf`` does not regard them. ``keeps_count`` is false where totals beyond the wall are only
-    lower bounds. ``before_each`` is called with the number of each search, from 1.
+    creation, whatever is asked; ``orders`` are those that may be asked for. ``rounds_ms`` rounds
+    the ends of a time of creation outwards, ``deaf`` does not regard them. ``keeps_count`` is false
+    where totals beyond the wall are only lower bounds. ``before_each`` is called with the number of
+    each search, from 1.
     """
 
     crowd: Crowd | None = None
     sorts: bool = True
+    orders: tuple[str, ...] = ("newest", "oldest", "bestmatch", "mostrecent")
     rounds_ms: int = 1
     deaf: bool = False
     keeps_count: bool = True
@@ -68,7 +70,7 @@ class Searches:
         if not 0 < size <= most or number < 1 or size * number > WINDOW:
             raise Malformed("Invalid querystring parameters.")
         sort = asked.get("sort", "newest")
-        if sort not in ("newest", "oldest", "bestmatch", "mostrecent"):
+        if sort not in self.orders:
             raise Malformed("Invalid sort option.")
         times, words = self._read(asked.get("q", ""))
         chosen = [one for one in stored if _fits(one, times, words)]

@@ -17,8 +17,13 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from .content import Content
+from .crowd import One, milliseconds, stamp
+from .searches import WINDOW, Malformed, Searches
 from .server import Reply, Seen, json_reply, page
 from .storage import Storage, ranged
+
+CREATED = "2024-02-29T08:30:15.123456+00:00"
+UPDATED = "2024-02-29T08:31:00.000001+00:00"
 
 
 class Videos:
@@ -30,6 +35,7 @@ class Videos:
         self.base = self.storage_url = ""
         self.records: dict[str, dict[str, Any]] = {}
         self.versions: dict[str, tuple[str, Content]] = {}
+        self.searches = Searches(sorts=False)  # "oldest" is by the date of the video
 
     def __call__(self, request: Seen) -> Reply:
         """Answer a request."""
@@ -39,9 +45,35 @@ class Videos:
             return self._record(match[1], may)
         if match := re.fullmatch(r"/api/files/[^/]+/(.+)", path):
             return self._file(unquote(match[1]), parse_qs(query), request)
+        if path == "/api/records/":
+            return self._search(parse_qs(query, True), may)
         if path == "/legacy/record/2999900":
             return Reply(301, {"Location": f"{self.base}/record/3000001"})
         return page(404, "Not found")
+
+    def _search(self, asked: dict[str, list[str]], may: bool) -> Reply:
+        """``/api/records/?q=``; the newest first, by the date that the video has."""
+        stored = [
+            One(recid, milliseconds(CREATED), milliseconds(UPDATED), one["title"]["title"])
+            for recid, one in self.records.items()
+            if may or recid != "3000003"
+        ]
+        try:
+            given = {key: values[-1] for key, values in asked.items()}
+            found = self.searches.find(stored, given, WINDOW)
+        except Malformed as err:
+            return json_reply(400, {"status": 400, "message": str(err)})
+        hits = [
+            {
+                "id": int(one.recid),
+                "created": stamp(one.created),
+                "updated": stamp(one.updated),
+                "metadata": {"title": {"title": one.title}, "date": "2024-02-29"},
+            }
+            for one in found.hits
+        ]
+        body = {"hits": hits, "total": self.searches.total(found.total)}
+        return json_reply(200, {"hits": body, "aggregations": {}, "links": {}})
 
     def _record(self, recid: str, may: bool) -> Reply:
         if recid == "3000410":
@@ -53,8 +85,8 @@ class Videos:
             return json_reply(401, {"status": 401, "message": "Unauthorized."})
         body = {
             "id": recid,
-            "created": "2024-02-29T08:30:15.123456+00:00",
-            "updated": "2024-02-29T08:31:00.000001+00:00",
+            "created": CREATED,
+            "updated": UPDATED,
             "revision": 7,
             "links": {"self": f"{self.base}/api/record/{recid}"},
             "metadata": self._here({"recid": int(recid), **metadata}),

@@ -124,8 +124,10 @@ def cannot_write(err: OSError, place: Path) -> SipError:
         errno.ENOTDIR: "choose a folder as --target",
         errno.ENAMETOOLONG: "choose a --target with a shorter path",
     }
-    return SipError(
+    made = SipError(
         f"The package cannot be written: {(err.strerror or str(err)).lower()}.",
         where=str(err.filename or place),
         hint=hints.get(err.errno or 0, ""),
     )
+    made.__cause__ = err
+    return made

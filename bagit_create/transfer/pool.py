@@ -8,6 +8,8 @@ from functools import partial
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
+LOOK_S = 0.5
+"""Seconds after which a Ctrl-C is heard that no wait was ended by."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -71,12 +73,14 @@ def run(
                     ended.set()
                     raise
 
-    # Ctrl-C in Thread.join() makes Python 3.11 take the thread for ended, whatever it does: so
+    # A Ctrl-C that comes just before a wait without end would not end it, and in
+    # Thread.join() makes Python 3.11 take the thread for ended, whatever it does: so
     # each says itself when it has.
     try:
         widen()
         for _, ended in threads:  # grows while it is gone through
-            ended.wait()
+            while not ended.wait(LOOK_S):
+                pass
     except BaseException:
         halted.set()
         stop()
