@@ -17,7 +17,7 @@ from .earlier import Earlier, check_place
 from .earlier.same import Judge
 from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
-from .model import Events, FileEntry, Record, Result, Silent
+from .model import Events, FileEntry, Placed, Record, Result, Silent
 from .options import RECID, JobOptions
 from .sip.disk import FULL, cannot_write, check_target, sync_folder
 from .sip.staging import Staging
@@ -74,7 +74,7 @@ class Job:
                 kept = earlier.unchanged(begun) if self._options.if_changed else None
                 if kept is None:
                     record = pipeline.harvest(begun)
-                    _judge(record)
+                    judge(record)
                     kept = earlier.still_unchanged(record)
                 if kept is not None:
                     self.made = kept
@@ -106,9 +106,7 @@ class Job:
             self._client.stop()
 
     def _remark_on(self, record: Record) -> None:
-        for what, text in (("source", record.source), ("record id", record.recid)):
-            if len(text) > COLUMN:
-                log.warning(f"the {what} is {len(text)} characters; CERN's platform keeps {COLUMN}")
+        tell_of_lengths(record)
         for one in record.skipped[:NAMED_AT_MOST]:
             log.warning(f"left out: {one.name}: {one.reason}")
         if len(record.skipped) > NAMED_AT_MOST:
@@ -122,12 +120,7 @@ class Job:
 
     def _package(self, record: Record, client: Client | None, earlier: Earlier) -> Result:
         options = self._options
-        own = [f"data/{one.place}/{one.name}" for one in record.documents]
-        keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
-        every, pairs = paths.place((*record.files, *keepers), own)
-        renamed = tuple((readable(old), new) for old, new in pairs)
-        placed = every[: len(record.files)]
-        placeholders = tuple(one.bagpath for one in every[len(record.files) :])
+        placed, placeholders, renamed = arrange(record)
         for old, new in renamed:
             log.info(f"{old!r} is {new!r} in the package")
         size = sum(item.entry.size or 0 for item in placed)
@@ -194,7 +187,30 @@ def _lost(staging: Staging) -> SipError | None:
     )
 
 
-def _judge(record: Record) -> None:
+def arrange(
+    record: Record,
+) -> tuple[tuple[Placed, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Give every file of a record its place in the package.
+
+    :returns: the placed files, the bag paths of files that keep empty folders, and (upstream's
+        name, bag path) of those whose name had to change.
+    """
+    own = [f"data/{one.place}/{one.name}" for one in record.documents]
+    keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
+    every, pairs = paths.place((*record.files, *keepers), own)
+    count = len(record.files)
+    renamed = tuple((readable(old), new) for old, new in pairs)
+    return every[:count], tuple(one.bagpath for one in every[count:]), renamed
+
+
+def tell_of_lengths(record: Record) -> None:
+    """Warn of what is too long for CERN's platform."""
+    for what, text in (("source", record.source), ("record id", record.recid)):
+        if len(text) > COLUMN:
+            log.warning(f"the {what} is {len(text)} characters; CERN's platform keeps {COLUMN}")
+
+
+def judge(record: Record) -> None:
     """Refuse what no record can be, whatever its pipeline made of it.
 
     :raises UpstreamError: if a name, an address or a size is impossible.

@@ -98,11 +98,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
     "batch": GROUND
     | {"access", "budget", "config", "credentials", "job", "main", "options", "sip", "version"},
+    # what a run would do, without doing it
+    "planning": GROUND
+    | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
+    | {"credentials", "job", "main", "options", "pipelines", "provenance", "sip", "transfer"}
+    | {"urls", "wire"},
     # the terminal
     "console": GROUND,
     "cli": GROUND
     | {"checksums", "config", "console", "credentials", "main", "options", "sandbox"}
-    | {"batch", "completion", "listing", "sip", "validation", "version"},
+    | {"batch", "completion", "listing", "planning", "sip", "validation", "version"},
     "__main__": {"cli"},
     # the miniature upstreams share no code with what they test
     "sandbox": set(),
