@@ -26,7 +26,7 @@ from ..model import Events
 from . import claim, remains
 from .disk import cannot_write, check_space, full, sync, sync_folder
 from .landing import Landing, is_far
-from .names import Names, check_place, make_place, tidy_names
+from .names import Names, check_place, make_in, tidy_names
 
 FOLDER = ".bic-staging"
 
@@ -110,8 +110,7 @@ class Staging:
         """A folder of this run's own: what an ended run of the same kind left, or a new one."""
         own = parent / claim.own_name(name)
         try:
-            make_place(parent)
-            own.mkdir()
+            make_in(parent, own)
             busy, left = claim.others(parent, name, own)
             if busy and self._alone:
                 raise SipError(
