@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import config, credentials, log, sso
 from .client import Client
-from .config import Instance
+from .config import Instance, requests_allowed
 from .credentials import Secret
 from .errors import InputError
 from .model import Events
@@ -109,6 +109,7 @@ def open_client(
         retries=options.retries,
         max_wait=options.max_wait,
         credential_hint=_credential_hint(instance),
+        limits=[requests_allowed(text) for text in instance.limits],
         events=events,
     )
 

@@ -27,11 +27,11 @@ from .answers import (
     unreachable,
 )
 from .bodies import BrokenBody, Stream, plain, whole
-from .budget import Budget, budget_for
+from .budget import Budget, Limits, budget_for
 from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .net.http1 import ProtocolError
-from .pauses import Pauses, backoff
+from .pauses import LONG_S, Pauses, backoff
 from .urls import origin, without_secrets
 from .wire import Response, Wire
 
@@ -47,6 +47,7 @@ class Client:
     :param wire: sends single requests, with the credentials of the source; others may ask it what
         there is.
     :param hosts: where else the source's metadata may come from.
+    :param limits: of requests, as :class:`.budget.Budget` may know them of the source's own server.
     :param credential_hint: where a user gets a credential for this source.
     """
 
@@ -58,6 +59,7 @@ class Client:
         retries: int = 5,
         max_wait: float = 3600.0,
         credential_hint: str = "",
+        limits: Limits = (),
         events: Events | None = None,
     ) -> None:
         self.wire = wire
@@ -65,6 +67,7 @@ class Client:
         self._retries = retries
         self._max_wait = max_wait
         self._hint = credential_hint
+        self._limits = limits
         self._events = events or Silent()
         self._stopped = threading.Event()
         self._pauses = Pauses(self._events, self._stopped)
@@ -271,14 +274,15 @@ class Client:
         place = origin(url)
         budget = self._budgets.get(place)
         if budget is None:
-            budget = self._budgets[place] = budget_for(place, self.wire.user(place))
+            known = self._limits if place == self.wire.origin else ()
+            budget = self._budgets[place] = budget_for(place, self.wire.user(place), known)
         if self._stopped.is_set():
             raise Interrupted("The run was ended before it asked the server.")
         announced = False
-        while wait := budget.begin():
+        while wait := budget.begin(url):
             if wait > max(self._max_wait, 1.0):
                 raise put_off(url, wait, 429)
-            if wait >= 1 and not announced:
+            if wait >= LONG_S and not announced:
                 announced = True
                 log.info(f"{place[1]} allows no more requests for {wait:.0f} s")
                 self._events.waiting(wait, "the server's limit of requests")
@@ -287,9 +291,9 @@ class Client:
         try:
             response = self.wire.send(method, url, headers, body)
         except BaseException:
-            budget.end()
+            budget.end(answered=False)
             raise
-        budget.learn(response.status, response.headers)
+        budget.learn(response.status, response.headers, url, response.waited)
         self.waits[:-KEPT_WAITS] = []
         self.waits.append(response.waited)
         response.at_end = budget.end

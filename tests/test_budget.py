@@ -13,7 +13,8 @@ import pytest
 from scripted import Asked, Scripted, serving, whole
 
 from bagit_create import budget
-from bagit_create.budget import Budget, allowance
+from bagit_create.budget import Budget
+from bagit_create.budget.allowance import allowances, clock_ahead, policies
 from bagit_create.main import process
 
 Run = Callable[..., dict[str, Any]]
@@ -47,39 +48,27 @@ def run(server: Scripted, tmp_path: Path) -> Run:
     ("headers", "expected"),
     [
         ({"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, (0, 60, 60.0)),
-        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "12"}, (3, 3, 12.0)),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "12"}, (3, 0, 12.0)),
         (
             {"ratelimit-limit": "9", "ratelimit-remaining": "2", "ratelimit-reset": "7"},
             (2, 9, 7.0),
         ),
         ({"ratelimit": "limit=100, remaining=50, reset=5"}, (50, 100, 5.0)),
         ({"ratelimit": '"default";r=4;t=30', "ratelimit-policy": '"default";q=8;w=60'}, (4, 8, 30)),
-        (
-            {
-                "x-ratelimit-remaining": "0",
-                "x-ratelimit-reset": "1800000030",
-                "date": formatdate(1_800_000_000, usegmt=True),
-            },
-            (0, 0, 30.0),
-        ),
-        (
-            {
-                "x-ratelimit-remaining": "0",
-                "x-ratelimit-reset": "1800000030000",
-                "date": formatdate(1_800_000_000, usegmt=True),
-            },
-            (0, 0, 30.0),
-        ),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000030"}, (0, 0, 30.0)),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000030500"}, (0, 0, 30.5)),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000030.25"}, (0, 0, 30.25)),
+        ({"ratelimit": '"a";r=4;t=30, "b";r=7;t=9', "ratelimit-policy": '"a";q=8'}, (4, 8, 30)),
     ],
 )
 def test_an_allowance_is_read_in_every_form(
     headers: dict[str, str], expected: tuple[int, int, float]
 ) -> None:
-    """Remaining, limit, and seconds until there is more, by the server's own clock."""
-    found = allowance(headers)
+    """Remaining, limit, and seconds until there is more."""
+    found = allowances(headers)[0]
+    now = 1_800_000_000.0
 
-    assert found is not None
-    assert expected == (found.remaining, found.limit, found.seconds(headers.get("date")))
+    assert expected == (found.remaining, found.limit, found.end(now, 0.0) - now)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +76,59 @@ def test_an_allowance_is_read_in_every_form(
 )
 def test_what_says_nothing_is_no_allowance(headers: dict[str, str]) -> None:
     """And limits nothing."""
-    assert allowance(headers) is None
+    assert () == allowances(headers)
+
+
+def test_several_limits_of_one_answer_are_all_read() -> None:
+    """The later drafts list them, and of others only the windows."""
+    headers = {
+        "ratelimit": '"burst";r=4;t=30, "daily";r=70;t=900',
+        "ratelimit-policy": '"burst";q=8;w=60, "daily";q=100;w=86400, "search";q=5;w=60',
+    }
+
+    assert [(4, 8), (70, 100)] == [(one.remaining, one.limit) for one in allowances(headers)]
+    assert ((8, 60.0), (100, 86400.0), (5, 60.0)) == policies(headers)
+    assert ((10, 1.0), (50, 60.0)) == policies({"ratelimit-policy": "10;w=1, 50;w=60"})
+    assert () == policies({})
+
+
+@pytest.mark.parametrize(("ahead", "within"), [(0.0, 0.0), (37.3, 1.0), (-3600.0, 1.0)])
+def test_a_servers_clock_is_believed_wrong_only_as_far_as_it_must_be(
+    ahead: float, within: float
+) -> None:
+    """Its whole seconds prove no more."""
+    found = 0.0
+    for n in range(40):
+        now = 1_800_000_000 + n * 0.73
+        date = formatdate(int(now + ahead - 0.05), usegmt=True)
+        found = clock_ahead(found, {"date": date}, now, 0.1)
+
+    assert abs(found - ahead) <= within
+    assert found == clock_ahead(found, {"date": "yesterday"}, now, 0.1)
+    assert found == clock_ahead(found, {}, now, 0.1)
+
+
+def test_limits_that_hold_together_are_kept_when_one_of_them_is_told() -> None:
+    """The hour's is told by no good answer; whoever has other minutes has other hours."""
+    for told, left in ((60, 0), (100, 1)):
+        one = Budget(known=[[(60, 60.0), (3, 3600.0)]])
+        one.begin()
+        answer = {"x-ratelimit-limit": str(told), "x-ratelimit-remaining": str(told - 1)}
+        one.learn(200, {**answer, "x-ratelimit-reset": "60"})
+        waits = [one.begin() for _ in range(4)]
+
+        assert left == (max(waits) == 0)
+        assert left or max(waits) > 600
+
+
+def test_a_list_of_all_limits_is_believed() -> None:
+    """Although only one is counted down."""
+    one = Budget()
+    one.begin()
+    headers = {"ratelimit": '"a";r=50;t=60', "ratelimit-policy": '"a";q=60;w=60, "b";q=2;w=86400'}
+    one.learn(200, headers)
+
+    assert [one.begin(), one.begin() > 10_000] == [0, True]
 
 
 def test_an_allowance_that_is_used_up_is_waited_for(server: Scripted, run: Run) -> None:

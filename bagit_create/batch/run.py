@@ -197,11 +197,12 @@ class _Processes:
                 self._give_up(f"A worker process cannot be started: {err}.")
                 return
             assert child.stdout is not None
-            for line in child.stdout:
-                self._hear(line)
-            code = child.wait()
-            with self._lock:
-                del self._running[index]
+            with child:  # which closes its pipes
+                for line in child.stdout:
+                    self._hear(line)
+                code = child.wait()
+                with self._lock:
+                    del self._running[index]
             if code in (0, 130) or self._fatal is not None or self._stopping:
                 return
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"

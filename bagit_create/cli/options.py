@@ -77,6 +77,19 @@ _ALL: tuple[Decorator, ...] = (
         help="Make the package without the files that the source lists and does not hand out;"
         " sip.json names them.",
     ),
+    _what(
+        "--if-changed",
+        is_flag=True,
+        help="Make nothing if the newest package of the record, in --target or --previous, has it"
+        " as it is: that package's path is written. Otherwise, files that have not changed are"
+        " taken from it.",
+    ),
+    _what(
+        "--previous",
+        metavar="PATH",
+        help="An earlier package (folder, tar, zip), or a folder of them: files in it that have"
+        " the checksum that the source lists (md5, sha1 or better) are copied instead of fetched.",
+    ),
     _where(
         "-t",
         "--target",

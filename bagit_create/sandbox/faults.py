@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from .limits import Limiter
+
 KINDS = frozenset(
     "status reset cut stall slow-first-byte wrong-bytes longer redirect html json-shape not-json"
     " empty gzip firewall endless raw".split()
@@ -59,6 +61,8 @@ class _Rule:
 class Switchboard:
     """Which requests meet a fault; the first rule that fits counts."""
 
+    limiters: dict[str, Limiter] = field(default_factory=dict)
+    """By source, what it allows; others allow everything."""
     _rules: list[_Rule] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
@@ -71,6 +75,7 @@ class Switchboard:
         """Everything works again."""
         with self._lock:
             self._rules.clear()
+            self.limiters.clear()
 
     def find(self, source: str, path: str) -> Fault | None:
         """The fault that this request meets, counted."""

@@ -13,6 +13,7 @@ from .faults import Fault, Switchboard
 from .gitlab import gitlab
 from .indico import indico
 from .invenio_v1 import invenio_v1
+from .limits import Limiter
 from .records import inveniordm, zenodo
 from .server import App, Seen, Server
 from .shapes import File, Record
@@ -130,6 +131,10 @@ class Sandbox:
     def limit(self, source: str, requests: int | None) -> None:
         """Answer 429 from the request after the next ``requests`` on; None lifts the limit."""
         self._apps[source].allowance = requests
+
+    def keep_limits(self, source: str, limiter: Limiter) -> None:
+        """Have a source count requests in windows, and refuse those that are too many."""
+        self._faults.limiters[source] = limiter
 
     def add_record(
         self, source: str, recid: str, files: dict[str, bytes | int], **facts: Any

@@ -114,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = 60
+    _limits: Mapping[str, str] = {}
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal."""
@@ -127,8 +128,14 @@ class _Handler(BaseHTTPRequestHandler):
         up = self.upstream
         request = self._arrived()
         fault = up.faults.find(up.name, request.path)
+        limiter, allowed, self._limits = up.faults.limiters.get(up.name), True, {}
+        if limiter is not None:
+            user = f"{request.headers.get('user-agent')} {request.headers.get('authorization')}"
+            allowed, self._limits = limiter.take(user, request.path)
         with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
-            if fault is None:
+            if not allowed:
+                self._send(json_reply(429, {"status": 429, "message": "Too many requests."}))
+            elif fault is None:
                 self._send(up.app(request))
             else:
                 self._fail(fault, request)
@@ -158,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, reply: Reply, length: int | None) -> None:
         self.send_response(reply.status)
-        for name, value in reply.headers.items():
+        for name, value in {**reply.headers, **self._limits}.items():
             self.send_header(name, value)
         if length is None and reply.status != 304:
             self.send_header("Transfer-Encoding", "chunked")

@@ -1,0 +1,394 @@
+"""Threads, processes and machines that ask one server keep its limits together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import ask
+
+from bagit_create import budget
+from bagit_create.budget import history, shared
+from bagit_create.client import Client
+from bagit_create.credentials import Secret
+from bagit_create.sandbox import Fault, Sandbox
+from bagit_create.sandbox.limits import Limiter
+from bagit_create.wire import Wire
+
+ASKING = str(Path(__file__).with_name("asking.py"))
+ROOT = Path(__file__).parent.parent
+LONG = (30, 30.0)
+"""A window that no test sees the end of: nobody's luck decides what is counted in it."""
+SHORT = (30, 0.6)
+"""One that ends while it is asked; a busy machine may then send a request too late."""
+HERE = ("https", "example.org", 443)
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(sandbox: Sandbox, tmp_path: Path) -> Iterator[Start]:
+    """Start a process that asks."""
+    started: list[subprocess.Popen[str]] = []
+
+    def call(threads: int, seconds: float, *token: str) -> subprocess.Popen[str]:
+        given = [sandbox.url("zenodo"), str(tmp_path / "job"), str(threads), str(seconds), *token]
+        command = [sys.executable, ASKING, *given]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield call
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Path]:
+    """A folder that this process shares."""
+    folder = tmp_path / "job"
+    budget.share(folder)
+    yield folder
+    budget.forget()
+
+
+def limited(sandbox: Sandbox, *limits: tuple[int, float], **more: Any) -> Limiter:
+    """Have Zenodo keep limits, told in milliseconds."""
+    limiter = Limiter(limits, **{"grain": 0.001, **more})
+    sandbox.keep_limits("zenodo", limiter)
+    return limiter
+
+
+def client_of(sandbox: Sandbox, source: str = "zenodo", **more: Any) -> Client:
+    return Client(Wire(sandbox.url(source), **more), retries=100, max_wait=3600)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.rglob("*") if one.is_file() and one.name != "salt")
+
+
+def lines(folder: Path) -> list[Any]:
+    text = "".join(one.read_text(encoding="ascii") for one in files(folder))
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_processes_and_threads_keep_a_limit_together(sandbox: Sandbox, start: Start) -> None:
+    """All that is allowed is used, and none is refused."""
+    limiter = limited(sandbox, LONG)
+    for one in [start(5, 1.0), start(5, 1.0), start(1, 1.0)]:
+        one.communicate(timeout=20)
+
+    assert (LONG[0], 0) == (limiter.allowed, limiter.refused)
+
+
+def test_a_limit_that_a_refusal_told_is_kept_by_those_who_come_later(
+    sandbox: Sandbox, start: Start
+) -> None:
+    """Its number, its end and its length are known from then on."""
+    limiter = limited(sandbox, (20, 0.3), hour := (45, 1.2))
+    start(6, 0.9).communicate(timeout=20)
+    at_first = limiter.refused
+    start(6, 1.6).communicate(timeout=20)
+
+    assert 1 <= at_first <= 4
+    assert limiter.refused <= at_first + 1
+    assert limiter.most[hour][0] == 45
+    assert limiter.most[hour][1] >= 15
+
+
+def test_who_is_killed_leaves_nothing_that_stops_the_others(sandbox: Sandbox, start: Start) -> None:
+    """The next window is used by those who are left."""
+    limiter = limited(sandbox, SHORT)
+    killed, left = start(5, 30), start(5, 2.0)
+    while limiter.allowed < 20:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    statuses = left.communicate(timeout=20)[0].split()
+
+    assert {"404"} == set(statuses) and len(statuses) > 30
+    assert limiter.refused <= 2
+    assert max(limiter.most[SHORT][1:]) >= 0.8 * SHORT[0]
+
+
+def test_where_nothing_is_limited_nothing_is_written_down(sandbox: Sandbox, job: Path) -> None:
+    """One request looks, and the others just go."""
+    found = ask(client_of(sandbox, "cod"), sandbox.url("cod") + "/api/records/1", 0.2, 4)
+
+    assert len(found) > 8
+    assert ["ticket", "nothing"] == [one[0] for one in lines(job)]
+
+
+def test_a_pause_is_one_for_all_processes(sandbox: Sandbox, start: Start) -> None:
+    """A server that puts off the one means the other as well."""
+    sandbox.fault("/api/", Fault("status", 503, retry_after="1"), times=1)
+    one, other = start(3, 1.4), start(3, 1.4)
+    while not sandbox.seen:
+        time.sleep(0.005)
+    began = time.monotonic()
+    while len(sandbox.seen) < 2 and time.monotonic() < began + 10:
+        time.sleep(0.005)
+    waited = time.monotonic() - began
+    one.communicate(timeout=20)
+    other.communicate(timeout=20)
+
+    assert waited > 0.8
+
+
+def test_a_part_is_kept_to(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The rest is for other machines; nothing is written, as they would not see it in time."""
+    limiter = limited(sandbox, (40, 30.0))
+    budget.share(tmp_path / "job", 0.25)
+    ask(
+        client_of(sandbox),
+        sandbox.url("zenodo") + "/api/records/1",
+        5,
+        4,
+        lambda: limiter.allowed >= 10,
+    )
+
+    assert (10, 0) == (limiter.allowed, limiter.refused)
+    assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize("part", [0, -1, 1.01])
+def test_a_part_is_above_0_and_at_most_all(part: float, tmp_path: Path) -> None:
+    """Anything else is a mistake of the caller."""
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        budget.share(tmp_path, part)
+
+
+def test_no_name_and_no_line_tells_of_server_or_credential(sandbox: Sandbox, job: Path) -> None:
+    """Not even as the digest that the run itself knows the credential by."""
+    limited(sandbox, LONG)
+    token = "b-7Qy2-not-for-others"
+    client = client_of(sandbox, token=Secret(token))
+    client.get(sandbox.url("zenodo") + "/api/records/1", what="Record", allow=(404,))
+    client.close()
+    told = " ".join(str(one) for one in files(job)) + json.dumps(lines(job))
+
+    assert len(files(job)) == 1
+    assert "127.0.0.1" not in told and "records" not in told
+    for text in (token, hashlib.sha256(token.encode()).hexdigest()[:16]):
+        assert text not in told
+        assert hashlib.sha256(text.encode()).hexdigest()[:8] not in told
+
+
+def test_folders_give_one_server_different_names(tmp_path: Path) -> None:
+    """What was seen in one says nothing about another."""
+    names = set()
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        budget.share(folder)
+        budget.budget_for(HERE, "").begin("https://example.org/api/records/1")
+        names.add(files(folder)[0].name)
+
+    assert 2 == len(names)
+
+
+def test_a_folder_that_cannot_be_written_is_one_warning(
+    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process keeps the limits by itself."""
+    (tmp_path / "file").touch()
+    limiter = limited(sandbox, LONG)
+    with caplog.at_level("WARNING"):
+        budget.share(tmp_path / "file" / "job")
+        ask(
+            client_of(sandbox),
+            sandbox.url("zenodo") + "/api/records/1",
+            5,
+            4,
+            lambda: limiter.allowed >= 30,
+        )
+        budget.budget_for(HERE, "").begin()
+
+    assert 1 == len(caplog.records) and "cannot be kept together" in caplog.text
+    assert (LONG[0], 0) == (limiter.allowed, limiter.refused)
+
+
+def test_a_folder_that_goes_away_is_one_warning(
+    job: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known by then is not lost."""
+    one = budget.budget_for(HERE, "")
+    one.pause(100)
+    monkeypatch.setattr(os, "write", full)
+    with caplog.at_level("WARNING"):
+        one.pause(200)
+        one.pause(300)
+
+    assert 1 == len(caplog.records) and "No space left on device" in caplog.text
+    assert 299 < one.begin() <= 300
+
+
+def full(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def test_files_that_somebody_removed_are_made_anew(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that is known."""
+    monkeypatch.setattr(history, "LOOK_S", 0.0)
+    one = budget.budget_for(HERE, "")
+    one.pause(100)
+    files(job)[0].unlink()
+    one.pause(200)
+    one.begin()
+
+    assert "pause_until" in lines(job)[0][2]
+    budget.share(job)
+    assert budget.budget_for(HERE, "").begin() > 90
+
+
+def test_a_file_that_has_grown_is_followed_by_a_short_one(
+    sandbox: Sandbox, start: Start, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads the old one goes over to the new one, and no request is counted twice or not."""
+    limiter = limited(sandbox, (150, 30.0))
+    monkeypatch.setattr(shared, "LONGEST", 1500)
+    monkeypatch.setattr(history, "LOOK_S", 0.02)
+    other = start(4, 2.0)
+    ask(
+        client_of(sandbox),
+        sandbox.url("zenodo") + "/api/records/1",
+        5,
+        4,
+        lambda: limiter.allowed >= 150,
+    )
+    other.communicate(timeout=20)
+
+    assert 1 == len(files(job)) and int(files(job)[0].suffix[1:]) >= 2
+    assert (150, 0) == (limiter.allowed, limiter.refused)
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [b'["ticket", "1f', b"\xff\xfe\n", b'{"a": 1}\n', b'["told", "", 1, [], 3]\n["end"\n', b"[]\n"],
+)
+def test_half_a_line_of_somebody_killed_is_passed_over(job: Path, rubbish: bytes) -> None:
+    """Whatever is behind it counts."""
+    one = budget.budget_for(HERE, "")
+    one.pause(100)
+    with open(files(job)[0], "ab") as file:
+        file.write(rubbish)
+    one.pause(200)
+    budget.share(job)
+
+    assert budget.budget_for(HERE, "").begin() > 190
+
+
+def test_all_who_begin_at_once_have_one_salt(tmp_path: Path) -> None:
+    """It is made once."""
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(shared.salt_of(tmp_path / "job")))
+        for _ in range(8)
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert 8 == len(found) and 1 == len(set(found)) and 32 == len(found[0])
+
+
+def test_a_salt_whose_maker_was_killed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some patience."""
+    monkeypatch.setattr(shared, "SALT_PATIENCE_S", 0.05)
+    (tmp_path / "salt").touch()
+
+    assert 32 == len(shared.salt_of(tmp_path))
+    assert ["salt"] == [one.name for one in tmp_path.iterdir()]
+
+
+def test_a_search_that_has_a_limit_of_its_own_slows_nothing_else(
+    sandbox: Sandbox, job: Path
+) -> None:
+    """Invenio counts it apart."""
+    search = (4, 30.0)
+    limiter = limited(sandbox, LONG, paths={r"^/api/records\?": (search,)})
+    url = sandbox.url("zenodo") + "/api/records"
+    client = client_of(sandbox)
+    for one in (url + "?q=x", url + "/1"):
+        client.get(one, what="Record", allow=(404,))
+    client.close()
+    searching = threading.Thread(target=ask, args=(client_of(sandbox), url + "?q=x", 1, 2))
+    searching.start()
+    ask(client_of(sandbox), url + "/1", 5, 4, lambda: limiter.most[LONG] == [30])
+    searching.join()
+
+    assert ([LONG[0]], 0) == (limiter.most[LONG], limiter.refused)
+
+
+def test_a_limit_that_changes_is_followed(sandbox: Sandbox, job: Path) -> None:
+    """From the first answer that tells the other one."""
+    limiter = limited(sandbox, LONG)
+    new = (8, 30.0)
+    url = sandbox.url("zenodo") + "/api/records/1"
+    given = (client_of(sandbox), url, 5, 4, lambda: limiter.most.get(new) == [8])
+    asking = threading.Thread(target=ask, args=given)
+    asking.start()
+    while limiter.allowed < 10:
+        time.sleep(0.001)
+    limiter.limits = (new,)
+    asking.join()
+
+    assert ([8], 0) == (limiter.most[new], limiter.refused)
+
+
+def test_servers_and_credentials_do_not_mix(sandbox: Sandbox, job: Path) -> None:
+    """The limits of the one are not those of the other."""
+    limited(sandbox, (1, 3600))
+    for source, token in (("zenodo", "a"), ("zenodo", "b"), ("inveniordm", "a")):
+        client = client_of(sandbox, source, token=Secret(token))
+        client.get(sandbox.url(source) + "/api/records/1", what="Record", allow=(404,))
+        client.close()
+    place = ("http", "127.0.0.1", int(sandbox.url("inveniordm").rpartition(":")[2]))
+
+    assert 3 == len(files(job))
+    assert budget.budget_for(place, Wire(sandbox.url("zenodo")).user(place)).begin() == 0
+
+
+def test_who_had_no_answer_does_not_make_the_others_wait(job: Path) -> None:
+    """The next one goes ahead in its place."""
+    one = budget.budget_for(HERE, "")
+    url = "https://example.org/api/records/1"
+    assert 0 == one.begin(url)
+    assert 0 < one.begin(url)
+    one.end(answered=False)
+
+    assert 0 == one.begin(url)
+
+
+def test_a_limit_that_only_refusals_tell_is_kept(sandbox: Sandbox, job: Path) -> None:
+    """Good answers tell nothing."""
+    second = (20, 1.0)
+    sandbox.keep_limits("cod", limiter := Limiter((second,), grain=0.001, form="refusals"))
+    ask(client_of(sandbox, "cod"), sandbox.url("cod") + "/api/records/1", 3.0, 2)
+
+    assert 1 <= limiter.refused <= 3
+    assert limiter.most[second][1] >= 10
+
+
+def test_the_benchmark_counts_what_was_refused_and_what_was_used(tmp_path: Path) -> None:
+    """With its own server and processes, on a small scale."""
+    command = [sys.executable, "-m", "benchmarks.allowance", "--faster", "60", "--hours", "1"]
+    command += ["--limits", "20/30 30/60", "--latency", "0.06-0.3", "--workers", "4"]
+    command += ["--way", "bic, shared folder", "--json", str(tmp_path / "rows.json")]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=30, stdout=subprocess.DEVNULL)
+    row = json.loads((tmp_path / "rows.json").read_text())[0]
+
+    assert 20 <= row["allowed"] <= 30
+    assert row["used"] == row["allowed"] / 30
+    assert row["refused part"] == row["refused"] / (row["allowed"] + row["refused"])
