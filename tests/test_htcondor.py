@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 from batches import Bench, bench
+from click.testing import CliRunner, Result
 
 from bagit_create import batch
 from bagit_create.batch.htcondor import FOLDER, Plan, description, quoted, submit, system, write
+from bagit_create.cli import cli
 from bagit_create.errors import ConfigError, InputError
 from bagit_create.options import JobOptions
 
@@ -27,7 +29,6 @@ import htcondor  # noqa: E402
 __all__ = ["bench"]
 
 PLAN = Plan(executable=Path("/usr/bin/true"), jobs=40, at_once=10)
-NO_CONDOR = {"PATH": "/usr/bin:/bin"}
 
 
 def ads(path: Path) -> list[Any]:
@@ -330,20 +331,23 @@ def condor(tmp_path: Path, bench: Bench) -> Callable[[str, int], Path]:
 @pytest.fixture
 def made(bench: Bench) -> Bench:
     """A job of six records."""
-    ids = bench.records(6)
-    options = ("--source", "zenodo", "--config", bench.config, "--shard-size", "2")
-    answer = bench.bic("create", bench.path, *options, text="\n".join(ids))
-    assert 0 == answer.returncode, answer.stderr
-    bench.environment |= NO_CONDOR
+    options = JobOptions(source="zenodo", config=bench.config, target=Path())
+    batch.create(bench.path, bench.records(6), options, shard_size=2)
     return bench
+
+
+def to_htcondor(made: Bench, *words: object) -> Result:
+    """``bic batch submit``."""
+    line = ["batch", "submit", made.path, "--engine", "htcondor", *words]
+    return CliRunner().invoke(cli, list(map(str, line)), env=made.environment)
 
 
 def test_the_cluster_is_told(made: Bench, condor: Callable[..., Path]) -> None:
     """With the description on standard output."""
     noted = condor("echo 4711.0 - 4711.2")
-    answer = made.bic("submit", made.path, "--engine", "htcondor")
+    answer = to_htcondor(made)
 
-    assert 0 == answer.returncode, answer.stderr
+    assert 0 == answer.exit_code, answer.stderr
     assert "3 jobs, 3 at once, submitted as cluster 4711" in answer.stderr
     path = answer.stdout.rstrip("\n")
     assert ["-terse", path] == noted.read_text().splitlines()[:2]
@@ -353,9 +357,9 @@ def test_the_cluster_is_told(made: Bench, condor: Callable[..., Path]) -> None:
 def test_what_condor_submit_says_is_passed_on(made: Bench, condor: Callable[..., Path]) -> None:
     """With 3; the description stays, and can be changed."""
     condor("echo 'ERROR: no such pool' >&2", 1)
-    answer = made.bic("submit", made.path, "--engine", "htcondor")
+    answer = to_htcondor(made)
 
-    assert 3 == answer.returncode
+    assert 3 == answer.exit_code
     assert "ERROR: no such pool" in answer.stderr and "Traceback" not in answer.stderr
     assert [*made.path.glob("htcondor/*.sub")]
 
@@ -371,20 +375,21 @@ def test_an_answer_without_a_cluster_is_no_success(
         submit(tmp_path / "x.sub")
 
 
-def test_where_condor_is_not_it_is_said_what_to_do(made: Bench) -> None:
+def test_where_condor_is_not_it_is_said_what_to_do(made: Bench, tmp_path: Path) -> None:
     """The description may be taken elsewhere."""
-    answer = made.bic("submit", made.path, "--engine", "htcondor")
+    made.environment["PATH"] = str(tmp_path)
+    answer = to_htcondor(made)
 
-    assert 0 == answer.returncode, answer.stderr
+    assert 0 == answer.exit_code, answer.stderr
     assert f"Next: condor_submit {answer.stdout.strip()}" in answer.stderr
 
 
 def test_write_only_submits_nothing(made: Bench, condor: Callable[..., Path]) -> None:
     """Though it could."""
     noted = condor("echo 1.0 - 1.0")
-    answer = made.bic("submit", made.path, "--engine", "htcondor", "--write-only", "--json")
+    answer = to_htcondor(made, "--write-only", "--json")
 
-    assert 0 == answer.returncode, answer.stderr
+    assert 0 == answer.exit_code, answer.stderr
     facts = json.loads(answer.stdout)
     assert (None, 3, 3) == (facts["cluster"], facts["jobs"], facts["at_once"])
     assert not noted.exists()
@@ -396,9 +401,9 @@ def test_a_token_file_goes_as_a_path(made: Bench, tmp_path: Path) -> None:
     token.write_text("very-secret")
     token.chmod(0o600)
     made.environment["BIC_TOKEN_ZENODO"] = "also-secret"
-    answer = made.bic("submit", made.path, "--engine", "htcondor", "--token-file", token)
+    answer = to_htcondor(made, "--token-file", token, "--write-only")
 
-    assert 0 == answer.returncode, answer.stderr
+    assert 0 == answer.exit_code, answer.stderr
     path = Path(answer.stdout.strip())
     assert ["--token-file", str(token)] == _option(path, "--token-file")
     assert "secret" not in path.read_text() + answer.stderr
@@ -413,25 +418,25 @@ def test_a_token_file_that_others_may_read_is_refused(
     if mode is not None:
         token.write_text("secret")
         token.chmod(mode)
-    answer = made.bic("submit", made.path, "--engine", "htcondor", "--token-file", token)
+    answer = to_htcondor(made, "--token-file", token)
 
-    assert 3 == answer.returncode
+    assert 3 == answer.exit_code
     assert not (made.path / FOLDER).exists()
 
 
 @pytest.mark.parametrize("words", [["--token", "x"], ["--token-file", "-"], ["--invcookie", "x"]])
 def test_a_secret_itself_is_refused(words: list[str], made: Bench) -> None:
     """HTCondor's queue can be read by everybody."""
-    assert 2 == made.bic("submit", made.path, "--engine", "htcondor", *words).returncode
+    assert 2 == to_htcondor(made, *words).exit_code
 
 
 def test_all_that_cannot_work_is_named_at_once(made: Bench) -> None:
     """And nothing is written."""
     words = ["--jobs", "0", "--workers", "999", "--memory", "much", "--flavour", "vanilla"]
     words += ["--runtime", "0", "--cpus", "-1"]
-    answer = made.bic("submit", made.path, "--engine", "htcondor", *words)
+    answer = to_htcondor(made, *words)
 
-    assert 2 == answer.returncode
+    assert 2 == answer.exit_code
     for name in ("--jobs", "--workers", "--memory", "--flavour", "--runtime", "--cpus"):
         assert name in answer.stderr
     assert not (made.path / FOLDER).exists()
@@ -446,9 +451,10 @@ def test_an_option_of_another_engine_is_refused(
     engine: str, words: tuple[str, ...], made: Bench
 ) -> None:
     """Rather than ignored."""
-    answer = made.bic("submit", made.path, "--engine", engine, *words)
+    line = ["batch", "submit", str(made.path), "--engine", engine, *words]
+    answer = CliRunner().invoke(cli, line)
 
-    assert 2 == answer.returncode
+    assert 2 == answer.exit_code
     assert f"{words[0]} does not go with --engine {engine}" in answer.stderr
 
 
@@ -456,13 +462,13 @@ def test_a_folder_that_is_no_job_is_2(bench: Bench) -> None:
     """Nothing appears in it."""
     bench.path.mkdir()
 
-    assert 2 == bench.bic("submit", bench.path, "--engine", "htcondor").returncode
+    assert 2 == to_htcondor(bench).exit_code
     assert [] == os.listdir(bench.path)
 
 
 def test_what_it_describes_does_the_work(made: Bench, tmp_path: Path) -> None:
     """Two of its jobs at once, each in a scratch folder of its own; then a third finds nothing."""
-    answer = made.bic("submit", made.path, "--engine", "htcondor", "--workers", "2")
+    answer = to_htcondor(made, "--workers", "2", "--write-only")
     jobs = ads(Path(answer.stdout.strip()))
     children = []
     for number, ad in enumerate(jobs):
@@ -480,8 +486,8 @@ def test_what_it_describes_does_the_work(made: Bench, tmp_path: Path) -> None:
     names = [one.name.split("::")[2] for one in made.path.glob("packages/sip::*")]
     assert sorted(made.records(6)) == sorted(names)
     assert [[]] * 3 == [os.listdir(tmp_path / f"dir_{number}") for number in range(3)]
-    answer = made.bic("submit", made.path, "--engine", "htcondor")
-    assert (0, "") == (answer.returncode, answer.stdout)
+    answer = to_htcondor(made)
+    assert (0, "") == (answer.exit_code, answer.stdout)
     assert "nothing to submit" in answer.stderr
 
 
@@ -490,7 +496,7 @@ QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVN
 
 def test_the_program_is_that_of_this_installation(made: Bench) -> None:
     """By its absolute path: other machines see the same folder."""
-    answer = made.bic("submit", made.path, "--engine", "htcondor")
+    answer = to_htcondor(made, "--write-only")
     program = Path(ads(Path(answer.stdout.strip()))[0]["Cmd"])
 
     assert Path(sys.executable).with_name("bic") == program

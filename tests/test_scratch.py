@@ -140,6 +140,48 @@ def test_on_one_disk_nothing_is_copied(
     assert 1 == len(os.listdir(tmp_path / "out"))
 
 
+@pytest.mark.parametrize("far", [True, False])
+def test_the_hidden_folder_may_go_while_a_run_begins(
+    far: bool, harvest: Harvest, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run has ended, and tidied up, between two steps of this one."""
+    mkdir = os.mkdir
+    tidied: list[Path] = []
+
+    def tidying(path: Any, *more: Any) -> None:
+        place = Path(path).parent
+        if "@" in Path(path).name and place not in tidied and not os.listdir(place):
+            tidied.append(place)
+            place.rmdir()
+        mkdir(path, *more)
+
+    monkeypatch.setattr(os, "mkdir", tidying)
+    made = harvest(RECORD, workdir=work if far else None)
+
+    assert 0 == made["status"], made
+    assert tidied
+    assert [made["foldername"]] == os.listdir(tmp_path / "out")
+
+
+def test_the_hidden_folder_may_go_while_it_is_made(
+    harvest: Harvest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there, and is not when one looks whether it is a folder."""
+    mkdir = os.mkdir
+    told: list[Path] = []
+
+    def gone(path: Any, *more: Any) -> None:
+        if Path(path).name == ".bic-staging" and not told:
+            told.append(Path(path))
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        mkdir(path, *more)
+
+    monkeypatch.setattr(os, "mkdir", gone)
+
+    assert 0 == harvest(RECORD)["status"]
+    assert told
+
+
 # -- what disks do ------------------------------------------------------------------------------
 
 

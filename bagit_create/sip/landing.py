@@ -18,7 +18,7 @@ from ..model import Events
 from . import claim
 from .bagcopy import BagCopy
 from .disk import FULL, cannot_write, full
-from .names import make_place
+from .names import make_in, make_place
 
 ENDING = "-copy"
 
@@ -68,8 +68,7 @@ class Landing:
         self.root = place / claim.own_name(name + ENDING)
         self.bag = self.root / "bag"
         try:
-            make_place(place)
-            self.root.mkdir()
+            make_in(place, self.root)
             # What killed runs had copied of the same package takes the room for this.
             for one in claim.others(place, name + ENDING, self.root)[1]:
                 claim.remove(one)

@@ -72,8 +72,28 @@ def make_place(place: Path) -> None:
 
     :raises NotADirectoryError: if something else is there; a link may lead to anywhere.
     """
-    check_place(place)
-    place.mkdir(exist_ok=True)
+    while True:
+        check_place(place)
+        try:
+            place.mkdir(exist_ok=True)
+            return
+        except FileExistsError:  # another run has just tidied it away
+            continue
+
+
+def make_in(place: Path, folder: Path) -> None:
+    """Make a folder in that place; other runs may tidy it away just before.
+
+    :raises OSError: if that cannot be.
+    """
+    while True:
+        make_place(place)
+        try:
+            folder.mkdir()
+            return
+        except FileNotFoundError:
+            if not place.parent.is_dir():
+                raise
 
 
 def check_place(place: Path) -> None:
