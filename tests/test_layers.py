@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "credentials": {"config", "errors"},
     "options": {"checksums", "config", "credentials", "errors"},
-    # names and addresses
+    # names, addresses, and pages for people
+    "page": {"log"},
     "paths": GROUND,
     "tree": GROUND,
     "urls": GROUND,
@@ -55,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transfer": GROUND | {"bodies", "checksums", "client", "urls"},
     # the package: never a network
     "sip": GROUND | {"checksums", "options", "paths", "urls", "version"},
-    "validation": GROUND | {"checksums", "paths", "urls"},
+    "validation": GROUND | {"checksums", "page", "paths", "urls"},
     # a package that changes: everything but where records come from
     "completion": GROUND
     | {
@@ -97,7 +98,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": GROUND
     | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
     "batch": GROUND
-    | {"access", "budget", "config", "credentials", "job", "main", "options", "sip", "version"},
+    | {"access", "budget", "config", "credentials", "job", "main", "options", "page", "sip"}
+    | {"version"},
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
