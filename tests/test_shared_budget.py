@@ -81,9 +81,12 @@ def lines(folder: Path) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_processes_and_threads_keep_a_limit_together(sandbox: Sandbox, start: Start) -> None:
-    """All that is allowed is used, and none is refused."""
-    limiter = limited(sandbox, LONG)
+@pytest.mark.parametrize("more", [{}, {"form": "draft"}, {"grain": 1.0}], ids=str)
+def test_processes_and_threads_keep_a_limit_together(
+    sandbox: Sandbox, start: Start, more: dict[str, Any]
+) -> None:
+    """All that is allowed is used, and none is refused, in whichever words it is told."""
+    limiter = limited(sandbox, LONG, **more)
     for one in [start(5, 1.0), start(5, 1.0), start(1, 1.0)]:
         one.communicate(timeout=20)
 
