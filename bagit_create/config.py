@@ -293,9 +293,8 @@ def _instance(
         try:
             requests_allowed(text)
         except ValueError as err:
+            hint = 'write limits that hold together as "60/minute 2000/hour"'
             raise ConfigError(
-                f"{str(err)!r} in 'limits' is no limit.",
-                where=where,
-                hint='write limits that hold together as "60/minute 2000/hour"',
+                f"{str(err)!r} in 'limits' is no limit.", where=where, hint=hint
             ) from err
     return Instance(name=name, origin_file=origin, **values)
