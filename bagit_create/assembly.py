@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from .checksums import fastest, known
 from .client import Client
 from .errors import InvalidSip, SipError, UpstreamError
 from .log import now
-from .model import Events, Fetched, Missing, Placed, Record, Result
+from .model import Events, Fetched, Held, Missing, Placed, Record, Result
 from .options import ARCHIVES, JobOptions
 from .report import Report
 from .sip.archive import pack
@@ -27,6 +27,7 @@ PATH_COLUMN = 100
 class Assembly:
     """One package in the making; call :meth:`run` once.
 
+    :param held: by bag path, files that an earlier package should have.
     :param confirm: called with what is about to appear; what it raises prevents that.
     """
 
@@ -37,6 +38,7 @@ class Assembly:
         own: log.JobLog,
         staging: Staging,
         client: Client | None,
+        held: Mapping[str, Held],
         confirm: Callable[[Result], None] | None = None,
     ) -> None:
         self._options = options
@@ -44,6 +46,7 @@ class Assembly:
         self._log = own
         self._staging = staging
         self._client = client
+        self._held = held
         self._confirm = confirm
         self._ready: Result | None = None
 
@@ -53,7 +56,7 @@ class Assembly:
         ready = self._ready
         if ready is None or not os.path.lexists(ready.path):
             return None
-        if ready.archive is None and os.path.lexists(self._staging.bag):
+        if ready.archive is None and os.path.lexists(self._staging.outgoing):
             return None  # which becomes the package by one rename
         if ready.archive is not None and not os.path.getsize(ready.archive):
             return None  # some file systems want an empty file first
@@ -77,15 +80,7 @@ class Assembly:
         finished = {} if self._client is None or options.light else staging.finished()
         staging.keep_only(set(finished))
         fetched, absent, missing = self._obtain(placed, finished)
-        steps = [self._read_back(fetched)]
-        if renamed:
-            pairs = [{"from": old, "to": new} for old, new in renamed]
-            steps.append(sip.step("rename", now(), "names made portable and unique", files=pairs))
-        if record.requested and record.requested != record.recid:
-            told = {"requested": record.requested, "recid": record.recid}
-            steps.append(sip.step("resolve", now(), "the source gave it another id", **told))
-        for note in record.notes:
-            steps.append(sip.step("note", now(), note))
+        steps = [self._read_back(fetched), *provenance.steps(record, renamed, fetched)]
         self._events.phase("write")
         name, timestamp = staging.names.reserve(record.source, record.recid, now())
         if len(str(options.target / name)) > PATH_COLUMN:
@@ -128,6 +123,7 @@ class Assembly:
         faults = [str(one) for one in report.findings if one.level == "error"]
         if faults or report.verdict != ("incomplete" if built.promised else "valid"):
             raise InvalidSip("The package that was written does not validate.", findings=faults)
+        sizes = [*(one.size for one in fetched), *(one.entry.size for one in absent)]
         path = staging.target / f"{name}{ARCHIVES[options.archive] if options.archive else ''}"
         result = Result(
             path=path,
@@ -138,7 +134,7 @@ class Assembly:
             recid=record.recid,
             light=options.light,
             files=len(fetched) + len(absent) + len(missing),
-            bytes=_sum((*(one.size for one in fetched), *(one.entry.size for one in absent))),
+            bytes=None if None in sizes else sum(filter(None, sizes)),
             verified=options.verify and not options.light,
             skipped=(*record.skipped, *built.skipped),
             missing=missing,
@@ -146,6 +142,7 @@ class Assembly:
             renamed=renamed,
             warnings=tuple(self._log.warnings),
             algorithms=built.algorithms,
+            reused=sum(one.reused is not None for one in fetched),
         )
 
         def name_it_now() -> None:
@@ -159,8 +156,15 @@ class Assembly:
         if options.archive:
             self._pack(path, options.archive, report, name_it_now)
         else:
-            name_it_now()
-            staging.publish(name)
+            if staging.far:
+                self._events.phase("write")
+                staging.bring(
+                    jobs=options.jobs,
+                    verify=options.verify,
+                    events=self._events,
+                    stopped=lambda: self._client is not None and self._client.stopped,
+                )
+            staging.publish(name, name_it_now)
         return result
 
     def _pack(self, path: Path, form: str, report: Report, before: Callable[[], None]) -> None:
@@ -176,8 +180,7 @@ class Assembly:
 
         events.phase("write")
         events.started(0, report.bytes)
-        scratch = staging.parts / "archive"  # a folder there is removed if this run is killed
-        scratch.mkdir()
+        scratch = staging.archive_place()
         try:
             pack(staging.bag, path, form, on_bytes=events.advanced, verify=verify, place=scratch)
         except SipError as err:
@@ -220,6 +223,7 @@ class Assembly:
                 finished=finished,
                 finish=staging.finish,
                 allow_missing=options.allow_missing,
+                held=self._held,
             )
             return fetched, (), missing
         placed = transfer.look_ahead(placed, client, options.jobs)
@@ -294,12 +298,3 @@ def _name_unknown(files: list[Placed]) -> None:
         )
     if len(files) > NAMED_AT_MOST:
         log.warning(f"no checksum is known of {len(files) - NAMED_AT_MOST} more files")
-
-
-def _sum(sizes: Iterable[int | None]) -> int | None:
-    total = 0
-    for size in sizes:
-        if size is None:
-            return None
-        total += size
-    return total

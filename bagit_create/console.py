@@ -26,6 +26,7 @@ _STEPS = {
     "verify": "reading back",
     "write": "writing",
     "records": "packaging",
+    "plan": "asking the sources",
     "list": "listing",
 }
 _UNITS = {"records": "records", "list": "records"}

@@ -6,18 +6,20 @@ import errno
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
-from . import access, log, paths, pipelines
+from . import access, log, paths, pipelines, provenance
 from .assembly import NAMED_AT_MOST, Assembly
 from .checksums import known
 from .client import Client
+from .earlier import Earlier, check_place
+from .earlier.same import Judge
 from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
-from .model import Events, FileEntry, Record, Result, Silent
+from .model import Events, FileEntry, Placed, Record, Result, Silent
 from .options import RECID, JobOptions
-from .sip.disk import FULL, cannot_write, check_space, check_target, full, sync_folder
+from .sip.disk import FULL, cannot_write, check_target, sync_folder
 from .sip.staging import Staging
 from .urls import clean
 
@@ -57,6 +59,8 @@ class Job:
         instance, recid = access.whereabouts(self._options)
         self._options.check(instance.pipeline)
         check_target(self._options.target)
+        if self._options.previous is not None:
+            check_place(self._options.previous)
         client = access.open_client(instance, recid, self._options, self._log, self._events)
         self._client = client
         try:
@@ -64,10 +68,19 @@ class Job:
                 self.stop()
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
-            record = pipelines.load(instance, client, self._options).harvest(recid)
-            _judge(record)
-            self._remark_on(record)
-            return self._package(record, client)
+            pipeline = pipelines.load(instance, client, self._options)
+            begun = pipeline.begin(recid)
+            with closing(self._earlier(instance.name, begun.recid, pipeline.essence)) as earlier:
+                kept = earlier.unchanged(begun) if self._options.if_changed else None
+                if kept is None:
+                    record = pipeline.harvest(begun)
+                    judge(record)
+                    kept = earlier.still_unchanged(record)
+                if kept is not None:
+                    self.made = kept
+                    return kept
+                self._remark_on(record)
+                return self._package(record, client, earlier)
         except KeyboardInterrupt as err:
             if self.made is not None:
                 return self.made
@@ -75,6 +88,13 @@ class Job:
         finally:
             if client is not None:
                 client.close()
+
+    def _earlier(self, source: str, recid: str, essence: Judge) -> Earlier:
+        """What earlier runs made of this record, where the options ask for it."""
+        options = self._options
+        asked = options.if_changed or options.previous
+        place = (options.previous or options.target) if asked else None
+        return Earlier(place, source, recid, options, provenance.usr_meta(options), essence)
 
     def stop(self) -> None:
         """End the run, from another thread: it raises :class:`Interrupted` and can be continued.
@@ -86,9 +106,7 @@ class Job:
             self._client.stop()
 
     def _remark_on(self, record: Record) -> None:
-        for what, text in (("source", record.source), ("record id", record.recid)):
-            if len(text) > COLUMN:
-                log.warning(f"the {what} is {len(text)} characters; CERN's platform keeps {COLUMN}")
+        tell_of_lengths(record)
         for one in record.skipped[:NAMED_AT_MOST]:
             log.warning(f"left out: {one.name}: {one.reason}")
         if len(record.skipped) > NAMED_AT_MOST:
@@ -100,25 +118,19 @@ class Job:
 
     # -- the package --------------------------------------------------------------------------
 
-    def _package(self, record: Record, client: Client | None) -> Result:
+    def _package(self, record: Record, client: Client | None, earlier: Earlier) -> Result:
         options = self._options
-        own = [f"data/{one.place}/{one.name}" for one in record.documents]
-        keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
-        every, pairs = paths.place((*record.files, *keepers), own)
-        renamed = tuple((readable(old), new) for old, new in pairs)
-        placed = every[: len(record.files)]
-        placeholders = tuple(one.bagpath for one in every[len(record.files) :])
+        placed, placeholders, renamed = arrange(record)
         for old, new in renamed:
             log.info(f"{old!r} is {new!r} in the package")
         size = sum(item.entry.size or 0 for item in placed)
+        held = {} if options.light else earlier.held(placed)
         identity = [options.light, sorted(options.algorithms), options.bagit_version]
         staging = Staging(options.target, options.workdir, record.source, record.recid, identity)
-        assembly = Assembly(options, self._events, self._log, staging, client, self._confirm)
+        assembly = Assembly(options, self._events, self._log, staging, client, held, self._confirm)
         try:
             if not options.light:
-                # With an archive, the folder goes only once that is verified.
-                needed = 2 * size if options.archive else size
-                check_space(staging.target, needed, len(placed), staging.here())
+                staging.check_room(size, len(placed), options.archive is not None)
             self._log.write_to(staging.log_file)
             self.made = assembly.run(record, placed, placeholders, renamed)
         except (BicError, KeyboardInterrupt) as err:
@@ -132,12 +144,13 @@ class Job:
                 sync_folder(staging.target)  # it may have come before that
         except OSError as err:
             if err.errno in FULL:
-                error = full(err, staging.target, staging.left_to_write(size))
+                error = staging.full(err, size)
                 self._leave(staging, error)
                 raise error from err
-            lost = _lost(staging)
-            staging.discard()
-            raise lost or cannot_write(err, options.target) from err
+            error = _lost(staging) or cannot_write(err, options.target)
+            error.resumable = staging.far  # the work folder is not where the target is
+            self._leave(staging, error)
+            raise error from err
         except BaseException:
             staging.discard()
             raise
@@ -174,7 +187,30 @@ def _lost(staging: Staging) -> SipError | None:
     )
 
 
-def _judge(record: Record) -> None:
+def arrange(
+    record: Record,
+) -> tuple[tuple[Placed, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Give every file of a record its place in the package.
+
+    :returns: the placed files, the bag paths of files that keep empty folders, and (upstream's
+        name, bag path) of those whose name had to change.
+    """
+    own = [f"data/{one.place}/{one.name}" for one in record.documents]
+    keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
+    every, pairs = paths.place((*record.files, *keepers), own)
+    count = len(record.files)
+    renamed = tuple((readable(old), new) for old, new in pairs)
+    return every[:count], tuple(one.bagpath for one in every[count:]), renamed
+
+
+def tell_of_lengths(record: Record) -> None:
+    """Warn of what is too long for CERN's platform."""
+    for what, text in (("source", record.source), ("record id", record.recid)):
+        if len(text) > COLUMN:
+            log.warning(f"the {what} is {len(text)} characters; CERN's platform keeps {COLUMN}")
+
+
+def judge(record: Record) -> None:
     """Refuse what no record can be, whatever its pipeline made of it.
 
     :raises UpstreamError: if a name, an address or a size is impossible.

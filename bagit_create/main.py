@@ -77,6 +77,8 @@ def process(
     max_wait: float | None = None,
     config: str | Path | None = None,
     archive: str | None = None,
+    if_changed: bool = False,
+    previous: str | Path | None = None,
 ) -> dict[str, Any]:
     """Make one SIP, and say in a dict how it went.
 
@@ -85,7 +87,10 @@ def process(
     which the SIP appears (the current one if None). ``loglevel`` is of either scale: 0 to 3
     (debug, info, warning, error) or the constants of :mod:`logging`. ``archive`` leaves one file
     (``"tar"``, ``"tar.gz"`` or ``"zip"``); the default is a folder, since CERN's platform joins
-    ``target`` and ``foldername`` and walks it. Safe from many threads.
+    ``target`` and ``foldername`` and walks it. ``if_changed`` makes nothing where the newest
+    package in ``target`` (or ``previous``) has the record as it is: then ``unchanged`` is True and
+    ``foldername`` that package's. ``previous``, a package or a folder of them, gives the files that
+    have not changed. Safe from many threads.
 
     :returns: on success ``{"status": 0, "errormsg": None, "foldername": NAME, ...}``, on failure
         ``{"status": 1, "errormsg": TEXT, "exit_code": N, "error": KIND, ...}``; all of it can be
@@ -107,6 +112,7 @@ def process(
                 "workdir": (workdir, (str, os.PathLike)),
                 "config": (config, (str, os.PathLike)),
                 "cookies": (cookies, (str, os.PathLike)),
+                "previous": (previous, (str, os.PathLike)),
                 "base_url": (base_url, (str,)),
                 "proxy": (proxy, (str,)),
                 "algorithm": (algorithm, (str, tuple, list)),
@@ -127,13 +133,16 @@ def process(
             }
         )
         names = (algorithm,) if isinstance(algorithm, str) else tuple(algorithm or ())
-        switches = (dry_run, bibdoc, skipssl, alternate_uri, verify, hash_missing, allow_missing)
+        switches = (
+            *(dry_run, bibdoc, skipssl, alternate_uri, verify),
+            *(hash_missing, allow_missing, if_changed),
+        )
         if not all(isinstance(one, str) for one in names):
             raise InputError("algorithm is a name, or several.")
         if not all(one is None or one in (0, 1) for one in switches):
             raise InputError(
-                "dry_run, bibdoc, skipssl, alternate_uri, verify, hash_missing and allow_missing"
-                " are True or False."
+                "dry_run, bibdoc, skipssl, alternate_uri, verify, hash_missing, allow_missing and"
+                " if_changed are True or False."
             )
         given: dict[str, Any] = {
             "jobs": jobs,
@@ -171,6 +180,8 @@ def process(
             hash_missing=bool(hash_missing),
             config=Path(config) if config else None,
             archive=archive or None,
+            if_changed=bool(if_changed),
+            previous=Path(previous) if previous else None,
             **{name: value for name, value in given.items() if value is not None},
         )
         return run(options, loglevel=loglevel).as_dict()

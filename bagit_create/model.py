@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 """One empty mapping for all: 100,000 entries need not have one each."""
@@ -143,12 +143,30 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A file of an earlier package that should have the bytes of one that is wanted.
+
+    ``checksum`` is upstream's of today, which that package promises of its own file ``bagpath``;
+    ``size`` is that file's. ``fetched`` is when those bytes came from upstream, in Unix seconds, as
+    the package tells. ``open`` gives them; only they prove anything.
+    """
+
+    package: str
+    bagpath: str
+    size: int
+    checksum: Checksum
+    fetched: int | None = None
+    open: Callable[[], BinaryIO] | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """A file of which the digests are known: fetched (``downloaded``) or only read through.
 
     ``checksums`` were computed here from the bytes, one per algorithm. ``size`` is in bytes.
     ``url`` is the location that served it. ``timestamp`` is Unix seconds. ``read_back`` files were
-    left by an earlier run and read from the disk by this one.
+    left by an earlier run and read from the disk by this one. ``reused`` is where the bytes were
+    taken from instead of upstream.
     """
 
     placed: Placed
@@ -159,6 +177,7 @@ class Fetched:
     downloaded: bool = True
     http_status: int | None = None
     read_back: bool = False
+    reused: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,8 @@ class Result:
     """What a run made. :meth:`as_dict` is what ``process()`` and ``--json`` give.
 
     ``name`` is the package's. ``path`` is where it is: a folder of that name, or the ``archive``.
+    ``unchanged``: nothing was made, since the package has the record as it is. ``reused`` is how
+    many files came from an earlier package.
     """
 
     path: Path
@@ -197,6 +218,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
     archive: Path | None = None
+    unchanged: bool = False
+    reused: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """A plain, JSON-serialisable dict with the forerunner's keys first."""
@@ -230,6 +253,8 @@ class Result:
             "without_checksum": list(self.without_checksum),
             "renamed": [{"from": old, "to": new} for old, new in self.renamed],
             "warnings": list(self.warnings),
+            "unchanged": self.unchanged,
+            "reused": self.reused,
         }
 
 

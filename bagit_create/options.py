@@ -45,6 +45,15 @@ WITH_PATHS = ("gitlab", "indico", "inveniordm", "videos")
 """Kinds of which a record may be asked for by a path; its own id is then found out."""
 NOT_LOCAL = ("cookies", "proxy", "base_url", "token", "allow_missing", "skipssl")
 """Options that need a server."""
+PATHS = (
+    "target",
+    "workdir",
+    "source_path",
+    "source_base_path",
+    "config",
+    "cookies",
+    "previous",
+)
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
 
 
@@ -58,7 +67,9 @@ class JobOptions:
     connection is given up, ``max_wait`` the longest ``Retry-After`` that is obeyed, in seconds.
     ``cookies`` is a file of the Netscape form, ``proxy`` an address that may hold a password,
     ``base_url`` another server of the source's kind. ``archive`` is one of :data:`ARCHIVES`, or
-    None to leave a folder.
+    None to leave a folder. ``previous`` is an earlier package, or a folder of them, whose files are
+    used; with ``if_changed`` nothing is made if one has the record as it is (looked for in
+    ``target`` without ``previous``).
     """
 
     source: str | None = None
@@ -94,6 +105,8 @@ class JobOptions:
     max_wait: float = DEFAULT_MAX_WAIT_S
     config: Path | None = None
     archive: str | None = None
+    if_changed: bool = False
+    previous: Path | None = None
 
     def check(self, kind: str | None = None) -> None:
         """Refuse what cannot work, naming everything that is wrong in one message.
@@ -120,6 +133,11 @@ class JobOptions:
             yield "--bd-ssh-host is the name of a host, with or without USER@."
         if self.alternate_uri and not self.light:
             yield "--alternate-uri chooses the addresses of fetch.txt, so it needs --dry-run."
+        if self.previous and not self.if_changed and (self.light or self.is_local):
+            yield (
+                "--previous gives files that need not be fetched, and none are here: it works only"
+                " together with --if-changed."
+            )
         if self.hash_missing and not self.light:
             yield "--hash-missing works only together with --dry-run: a full bag hashes every file."
 
@@ -181,7 +199,7 @@ class JobOptions:
             yield f"--timeout is a number of seconds above 0 and up to {LONGEST_S}."
         if self.retries < 0 or not 0 <= self.max_wait <= LONGEST_S:
             yield f"--retries and --max-wait are not negative, --max-wait up to {LONGEST_S}."
-        for name in ("target", "workdir", "source_path", "source_base_path", "config", "cookies"):
+        for name in PATHS:
             path = str(getattr(self, name) or "")
             if "\0" in path:
                 yield f"{flag(name)} has a NUL in it, which no path has."

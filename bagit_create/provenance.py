@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .log import readable
-from .model import Record
+from .log import now, readable
+from .model import Fetched, Record
 from .options import JobOptions
+from .sip import step
 from .urls import without_secrets
 
 
@@ -45,7 +46,38 @@ def params(options: JobOptions, record: Record, timestamp: int) -> Mapping[str, 
         "bagit_version": options.bagit_version,
         "verify": options.verify,
         "hash_missing": options.hash_missing,
+        "if_changed": options.if_changed,
+        "previous": readable(options.previous.name) if options.previous else None,
     }
+
+
+def steps(
+    record: Record, renamed: Sequence[tuple[str, str]], fetched: Sequence[Fetched]
+) -> Iterator[dict[str, Any]]:
+    """The steps of the history between the checking of the files and the package.
+
+    :param renamed: (upstream's name, bag path) of those that changed.
+    """
+    reused: dict[str, list[dict[str, str]]] = {}
+    for one in fetched:
+        if one.reused is not None:
+            facts = {
+                "file": one.placed.bagpath,
+                "from": one.reused.bagpath,
+                "checksum": str(one.reused.checksum),
+            }
+            reused.setdefault(one.reused.package, []).append(facts)
+    for package, files in reused.items():
+        told = f"{len(files)} files taken from an earlier package, compared with upstream's list"
+        yield step("reuse", now(), told, package=package, files=files)
+    if renamed:
+        pairs = [{"from": old, "to": new} for old, new in renamed]
+        yield step("rename", now(), "names made portable and unique", files=pairs)
+    if record.requested and record.requested != record.recid:
+        ids = {"requested": record.requested, "recid": record.recid}
+        yield step("resolve", now(), "the source gave it another id", **ids)
+    for note in record.notes:
+        yield step("note", now(), note)
 
 
 def usr_meta(options: JobOptions) -> Mapping[str, Any]:

@@ -75,6 +75,8 @@ class Wire:
         self._share = share
         self.timeout = timeout
         self._ahead: dict[bytes, tuple[Connection, float]] = {}
+        self.on_answer: Callable[[str, str, Response], None] | None = None
+        """Told of the method, the address and the head of each answer; must be quick."""
         self._connections = Connections(proxy.value if proxy else None, timeout, verify, judge)
 
     @property
@@ -146,6 +148,8 @@ class Wire:
             ) from err
         if log.is_followed():
             log.debug(f"{method} {without_secrets(url)} -> {response.status}")
+        if self.on_answer is not None:
+            self.on_answer(method, url, response)
         return response
 
     def ahead(self, url: str, headers: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from packages import Harvest, by_name, everything, sip_json
 
 from bagit_create.main import process
 from bagit_create.model import Document, Record
+from bagit_create.pipelines.base import Begun
 from bagit_create.pipelines.inveniordm import InvenioRDM
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.transfer.copy import copy
@@ -107,8 +108,8 @@ def test_a_document_stands_where_it_says(
     """Its name is used as it is, so one that leads elsewhere is refused for every source."""
     asked = InvenioRDM.harvest
 
-    def harvested(self: InvenioRDM, recid: str | None) -> Record:
-        return replace(asked(self, recid), documents=(Document(name, b"x"),))
+    def harvested(self: InvenioRDM, begun: Begun) -> Record:
+        return replace(asked(self, begun), documents=(Document(name, b"x"),))
 
     monkeypatch.setattr(InvenioRDM, "harvest", harvested)
     result = harvest(RECID, "cds-rdm")

@@ -73,7 +73,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
     },
     # where all of it meets
-    "provenance": GROUND | {"options", "urls", "version"},
+    "provenance": GROUND | {"options", "sip", "urls", "version"},
+    "earlier": GROUND | {"checksums", "options", "pipelines", "sip", "validation"},
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
@@ -84,9 +85,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "assembly",
         "checksums",
         "client",
+        "earlier",
         "options",
         "paths",
         "pipelines",
+        "provenance",
         "sip",
         "urls",
     },
@@ -96,11 +99,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
     "batch": GROUND
     | {"access", "budget", "config", "credentials", "job", "main", "options", "sip", "version"},
+    # what a run would do, without doing it
+    "planning": GROUND
+    | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
+    | {"credentials", "job", "main", "options", "pipelines", "provenance", "sip", "transfer"}
+    | {"urls", "wire"},
     # the terminal
     "console": GROUND,
     "cli": GROUND
     | {"checksums", "config", "console", "credentials", "main", "options", "sandbox"}
-    | {"batch", "completion", "listing", "sip", "validation", "version"},
+    | {"batch", "completion", "listing", "planning", "sip", "validation", "version"},
     "__main__": {"cli"},
     # the miniature upstreams share no code with what they test
     "sandbox": set(),
@@ -108,17 +116,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: A pipeline may build on another one only where that is declared here.
 RELATED = {
-    "indico": {"indico_export", "indico_material"},
+    "cod": {"sameness"},
+    "indico": {"indico_export", "indico_material", "sameness"},
     "invenio_v1": {"bibdocfile", "eos", "marc"},
     "codimd": {"markdown"},
-    "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository"},
+    "gitlab": {"gitlab_api", "gitlab_export", "gitlab_repository", "sameness"},
     "gitlab_repository": {"gitlab_api", "gitlab_git", "gitlab_lfs", "gitlab_program"},
     "gitlab_git": {"gitlab_program"},
     "gitlab_lfs": {"gitlab_git"},
     "gitlab_export": {"gitlab_api"},
-    "inveniordm": {"legacy"},
-    "videos": {"legacy"},
-    "zenodo": {"inveniordm"},
+    "inveniordm": {"legacy", "sameness"},
+    "videos": {"legacy", "sameness"},
+    "zenodo": {"inveniordm", "sameness"},
 }
 
 #: Each library stands behind one door.
@@ -132,6 +141,8 @@ ONLY_IN: dict[str, set[str]] = {
     "platformdirs": {"config"},
     "gitlab": {"pipelines"},
     "lxml": {"listing", "pipelines"},
+    "celery": {"batch"},
+    "kombu": {"batch"},
     "bagit": {"validation"},  # our own writer and validator decide
 }
 
@@ -145,6 +156,7 @@ SLOW_TO_LOAD = {
     "http",
     "lxml",
     "gitlab",
+    "celery",
 }
 
 

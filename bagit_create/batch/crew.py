@@ -16,7 +16,6 @@ from .items import Item
 from .outcome import Outcome
 from .work import PATIENCE_S, Fatal, Maker, Worker
 
-
 LOOK_S = 0.5
 GRACE_S = 60.0
 """Seconds that workers have, after Ctrl-C, to end what cannot be interrupted."""

@@ -71,6 +71,8 @@ class Harvester:
             except (Interrupted, KeyboardInterrupt):
                 raise
             except BicError as err:
+                if self._stopped:  # a connection that was closed for that looks like any other
+                    raise Interrupted("The run was ended while it made a record.") from err
                 err.redact(own.redact)
                 if _is_fatal(err):
                     raise Fatal(err) from err

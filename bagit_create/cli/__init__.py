@@ -19,6 +19,7 @@ from .group import Bic, refuse_lost_options
 from .listing import list_
 from .options import job_options
 from .pack import pack
+from .plan import plan
 from .sandbox import sandbox
 from .sources import sources
 from .validate import validate
@@ -48,5 +49,5 @@ def cli(ctx: click.Context, /, **given: Any) -> int | None:
     return make_package(given)
 
 
-for command in (list_, batch, validate, pack, complete, thin, sources, clean, demo, sandbox):
+for command in (list_, plan, batch, validate, pack, complete, thin, sources, clean, demo, sandbox):
     cli.add_command(command)

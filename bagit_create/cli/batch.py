@@ -19,6 +19,7 @@ from ..credentials import Secret, read_file
 from ..errors import InputError
 from . import output, words
 from .options import not_given, some_options
+from .submit import submit
 
 if TYPE_CHECKING:
     from ..batch import Orders
@@ -63,6 +64,9 @@ def batch() -> None:
     'create' makes a job folder from a list, 'run' works on it, from as many places at once as you
     like; killed and started again, nothing is lost and nothing is made twice.
     """
+
+
+batch.add_command(submit)
 
 
 @batch.command(short_help="Make a job folder from a list of records.")

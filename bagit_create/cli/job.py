@@ -29,6 +29,7 @@ MAY_NOT_BE_EMPTY = (
     "cookies",
     "embargo",
     "invcookie",
+    "previous",
     "proxy",
     "source_base_path",
     "target",
@@ -63,6 +64,9 @@ def make_package(given: Mapping[str, Any]) -> int:
         output.emit_json(result.as_dict())
     else:
         output.emit(bytes(result.path))
+        if result.unchanged and not given["quiet"]:
+            output.tell(f"unchanged since {result.name} was made: nothing was made")
+            return 0
         if sys.stderr.isatty() and not given["quiet"]:
             output.tell(summary(result, seconds))
     return 0
@@ -155,6 +159,8 @@ def job_options(given: Mapping[str, Any], any_source: bool = False) -> JobOption
         max_wait=given["max_wait"],
         config=_path(given["config"]),
         archive=given["archive"] or None,
+        if_changed=given["if_changed"],
+        previous=_path(given["previous"]),
     )
     hint = "bic --help"
     kind = None

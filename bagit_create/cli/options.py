@@ -77,6 +77,19 @@ _ALL: tuple[Decorator, ...] = (
         help="Make the package without the files that the source lists and does not hand out;"
         " sip.json names them.",
     ),
+    _what(
+        "--if-changed",
+        is_flag=True,
+        help="Make nothing if the newest package of the record, in --target or --previous, has it"
+        " as it is: that package's path is written. Otherwise, files that have not changed are"
+        " taken from it.",
+    ),
+    _what(
+        "--previous",
+        metavar="PATH",
+        help="An earlier package (folder, tar, zip), or a folder of them: files in it that have"
+        " the checksum that the source lists (md5, sha1 or better) are copied instead of fetched.",
+    ),
     _where(
         "-t",
         "--target",
@@ -87,7 +100,8 @@ _ALL: tuple[Decorator, ...] = (
         "-wd",
         "--workdir",
         metavar="DIR",
-        help="Where the package is put together. [default: a hidden folder in --target]",
+        help="Where the package is put together. If that is another disk than the target's, it is"
+        " copied there and verified again. [default: a hidden folder in --target]",
     ),
     _where(
         "--algorithm",

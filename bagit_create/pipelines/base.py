@@ -6,23 +6,64 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import RecordNotFound, UpstreamError
-from ..model import Record
+from ..model import Document, Record
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A harvest after upstream's first answer.
+
+    ``asked`` is the id asked for, ``recid`` the one that upstream gives. ``documents`` is that
+    answer, as it will stand in the package; none of a source that asks nobody (``local``).
+    ``body`` is what the pipeline has read in it, for itself.
+    """
+
+    asked: str
+    recid: str
+    documents: tuple[Document, ...] = ()
+    body: Any = None
+
+
+@dataclass(frozen=True)
+class Essence:
+    """What of a metadata document counts when it is compared with another one.
+
+    ``text`` is the document without what changes by itself (counters of views, links), in one
+    spelling. ``tells_all`` is whether an equal one proves that the files are the same too, and
+    ``settled`` the Unix second after which a change would surely have shown in it.
+    """
+
+    text: bytes
+    tells_all: bool = False
+    settled: int = 0
 
 
 class Pipeline(Protocol):
-    """One kind of source. It is made with its instance, a client, and the job's options."""
+    """One kind of source. It is made with its instance, a client, and the job's options.
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask upstream for a record: its metadata as published, and one entry per file.
+    Nothing is written and no payload is fetched. Both steps raise RecordNotFound, AccessDenied,
+    Unreachable and UpstreamError: the four ways upstream can fail, in the same words for all
+    sources.
+    """
 
-        Nothing is written and no payload is fetched.
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for a record's own metadata: one request, where the id needs no resolving.
 
         :param recid: the id asked for; None only where a source can do without (``local``).
-        :raises RecordNotFound, AccessDenied, Unreachable, UpstreamError: the four ways upstream
-            can fail, in the same words for all sources.
+        """
+
+    def harvest(self, begun: Begun) -> Record:
+        """Go on from the first answer: all metadata as published, and one entry per file."""
+
+    def essence(self, document: Document) -> Essence | None:
+        """What of a document counts; its docstring says what proves that a record is unchanged.
+
+        :param document: of today, or of a package, where anything may stand in it.
+        :returns: None if it cannot be read, or nothing can be told from it.
         """
 
 

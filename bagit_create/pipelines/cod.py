@@ -20,9 +20,11 @@ from ..config import Instance, as_doi
 from ..errors import RecordNotFound, UpstreamError
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
-from .base import expect, only_one, plain_text, reading
+from .base import Begun, Essence, expect, only_one, plain_text, reading
+from .sameness import all_have, of_json
 
 WHAT = "Metadata request"
+_JSON = "application/json"
 EOS = "root://eospublic.cern.ch/"
 NOT_ON_DISK = ("on demand", "ondemand", "requested")
 ON_TAPE = "on demand: it is on tape, and the portal must be asked to bring it to disk first"
@@ -49,8 +51,8 @@ class OpenData:
         store = os.path.join(instance.eos_mount, "opendata")
         self._eos = os.path.abspath(store) if os.path.isdir(store) else ""
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the record; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the record; see :meth:`Pipeline.begin`."""
         asked = recid or ""
         doi = as_doi(asked)
         wanted = self._find_doi(doi) if doi else asked
@@ -60,32 +62,45 @@ class OpenData:
         with reading("record", answer.url):
             metadata = expect(body["metadata"], dict, "metadata")
             final = str(metadata.get("recid") or body["id"])
-            description = self._describe(metadata, final)
         if final != asked:
             log.info(f"{asked} is record {final} of {self._instance.name}")
-        with reading("file list", answer.url):
+        document = Document("metadata.json", answer.content, answer.url, "content", _JSON)
+        return Begun(asked, final, (document,), metadata)
+
+    def harvest(self, begun: Begun) -> Record:
+        """Read the lists of files; see :meth:`Pipeline.harvest`."""
+        final, metadata = begun.recid, begun.body
+        (document,) = begun.documents
+        url = document.url or ""
+        with reading("record", url):
+            description = self._describe(metadata, final)
+        with reading("file list", url):
             items = [*self._direct(metadata, final), *self._members(metadata)]
             counted = metadata.get("distribution", {}).get("number_files")
         if isinstance(counted, int) and counted > len(items):
             log.warning(f"the record counts {counted} files and lists {len(items)}")
-        with reading("file list", answer.url):
+        with reading("file list", url):
             files, skipped = self._entries(items, _states(metadata))
         return Record(
             source=self._instance.name,
             recid=final,
-            requested=asked,
+            requested=begun.asked,
             files=files,
-            documents=(
-                Document(
-                    "metadata.json", answer.content, answer.url, "content", "application/json"
-                ),
-            ),
-            metadata_url=answer.url,
+            documents=begun.documents,
+            metadata_url=document.url,
             description=description,
             organization=self._instance.organization,
             external_identifier=description.identifiers[0],
             skipped=skipped,
         )
+
+    def essence(self, document: Document) -> Essence | None:
+        """Everything but the links: when it was changed, and each file's checksum and place.
+
+        Of a record with an index that is itself a file (until December 2024), the members stand
+        in another answer.
+        """
+        return of_json(document.content, ("links",), kept=("metadata",), tells_all=_tells_all)
 
     def _find_doi(self, doi: str) -> str:
         """The record with a DOI; those on demand are hidden from a search that does not ask."""
@@ -227,6 +242,16 @@ class OpenData:
         if not self._eos or not path.startswith("/eos/opendata/") or ".." in path.split("/"):
             return None
         return os.fsencode(self._eos + path.removeprefix("/eos/opendata"))
+
+
+def _tells_all(body: dict[str, Any]) -> bool:
+    """Whether the record names every file with a checksum, and says when it was changed."""
+    direct = body["metadata"].get("files") or []
+    indices = body["metadata"].get("_file_indices") or []
+    members = [one for index in indices for one in index["files"]]
+    if any(one.get("type") == "index.json" for one in direct):
+        return False
+    return bool(body["updated"]) and all_have([*direct, *members], "checksum")
 
 
 def _states(metadata: dict[str, Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ..errors import AccessDenied, BicError, UpstreamError
 from ..model import Description, Document, FileEntry, Record, Skipped
 from ..options import RECID, JobOptions
 from ..paths import portable
-from .base import expect, plain_text, reading
+from .base import Begun, Essence, expect, plain_text, reading
 from .markdown import references
 
 WHAT = "Note request"
@@ -37,8 +37,8 @@ class CodiMD:
         self._skipped: list[Skipped] = []
         self._notes: list[str] = []
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the note; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the note's text; see :meth:`Pipeline.begin`."""
         asked = recid or ""
         self._base = f"{self._instance.base_url}/{quote(asked, safe='')}"
         note = self._ask("download")
@@ -46,16 +46,23 @@ class CodiMD:
         published = _file_name(note) or f"{asked}.md"
         name = portable(published)
         self._notes.append(f"the note was downloaded as {published!r}")
-        documents = [Document(name, note.content, note.url, "content", "text/markdown")]
+        document = Document(name, note.content, note.url, "content", "text/markdown")
+        return Begun(asked, _package_id(asked), (document,), published)
+
+    def harvest(self, begun: Begun) -> Record:
+        """Ask for what stands beside the note; see :meth:`Pipeline.harvest`."""
+        asked, published = begun.asked, begun.body
+        (note,) = begun.documents
+        documents = [note]
         info = self._json("info", documents, "info.json")
         self._revisions(documents)
         if not self._options.light:
-            self._pdf(name, documents)
+            self._pdf(note.name, documents)
         with reading("note's information", f"{self._base}/info"):
             description = self._describe(expect(info or {}, dict, "info"), published, asked)
         return Record(
             source=self._instance.name,
-            recid=_package_id(asked),
+            recid=begun.recid,
             requested=asked,
             files=self._uploads(note.content.decode("utf-8", "replace")),
             documents=tuple(documents),
@@ -66,6 +73,15 @@ class CodiMD:
             skipped=tuple(self._skipped),
             notes=tuple(self._notes),
             source_details={"download_name": published},
+        )
+
+    def essence(self, document: Document) -> Essence | None:
+        """The note's own bytes, under its title: an upload has another address for other bytes.
+
+        A text that was changed, and changed back, has more revisions and counts as unchanged.
+        """
+        return Essence(
+            document.content, document.place == "content" and document.name[-3:] == ".md"
         )
 
     # -- the note -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,10 +18,17 @@ from ..config import Instance
 from ..errors import AccessDenied, RecordNotFound
 from ..model import Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
-from .base import expect, plain_text
+from .base import Begun, Essence, expect, plain_text
 from .gitlab_api import Api, public
 from .gitlab_export import NAME, Export
 from .gitlab_repository import Repository
+from .sameness import of_json
+
+VOLATILE = ("star_count", "forks_count", "permissions", "_links")
+"""Of a project: what others do with it, and what whoever asks may do."""
+ACTIVITY_S = 2 * 3600
+"""Seconds within which a further activity may not show: GitLab notes it once an hour
+(``app/models/event.rb``, ``RESET_PROJECT_ACTIVITY_INTERVAL``); clocks may differ by as much."""
 
 
 class GitLab:
@@ -33,8 +41,8 @@ class GitLab:
         self._api = Api(instance.base_url, client)
         self._repository = Repository(instance, client, options, self._api)
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the project; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the project; see :meth:`Pipeline.begin`."""
         asked = (recid or "").removesuffix(".git")
         url = f"{self._api.gl.api_url}/projects/{quote(asked, safe='')}"
         project = self._project(asked)
@@ -45,13 +53,21 @@ class GitLab:
                 raise ValueError(f"the path is {facts['path_with_namespace']!r}")
             self._repository.clone_url(facts)
             shown = public(facts)
-            description = _describe(shown)
         if final != asked:
             log.info(f"{asked} is project {final} of {self._instance.name}")
         content = json.dumps(shown, indent=2, ensure_ascii=False).encode(
             "utf-8", "backslashreplace"
         )
-        documents = [Document("metadata.json", content, url, "content", "application/json")]
+        document = Document("metadata.json", content, url, "content", "application/json")
+        return Begun(asked, final, (document,), (project, facts, shown))
+
+    def harvest(self, begun: Begun) -> Record:
+        """Ask for what the project holds; see :meth:`Pipeline.harvest`."""
+        project, facts, shown = begun.body
+        documents = [*begun.documents]
+        url = documents[0].url or ""
+        with self._api.reading("project", url):
+            description = _describe(shown)
         self._repository.notes.append(
             "metadata.json is the server's answer without the secrets in it"
         )
@@ -64,8 +80,8 @@ class GitLab:
         files += self._export(project, shown)
         return Record(
             source=self._instance.name,
-            recid=final,
-            requested=asked,
+            recid=begun.recid,
+            requested=begun.asked,
             files=tuple(files),
             documents=tuple(documents),
             metadata_url=url,
@@ -74,6 +90,21 @@ class GitLab:
             external_identifier=description.identifiers[0],
             skipped=tuple(self._repository.skipped),
             notes=tuple(self._repository.notes),
+        )
+
+    def essence(self, document: Document) -> Essence | None:
+        """What the project says of itself, but for :data:`VOLATILE`.
+
+        A push, a wiki page, an issue is an activity (``last_activity_at``), so that nothing has
+        changed since a package that was made well after the last one. An export holds what is no
+        activity too (labels, settings): with one, nothing is known.
+        """
+        has_export = self._client.wire.has_credential and not self._options.light
+        return of_json(
+            document.content,
+            VOLATILE,
+            tells_all=lambda project: not has_export and _activity(project) > 0,
+            settled=lambda project: _activity(project) + ACTIVITY_S,
         )
 
     def _project(self, asked: str) -> Any:
@@ -121,6 +152,14 @@ class GitLab:
             export = Export(self._api, project, self._client)
             origin = {"export_of": shown.get("web_url")}
             yield FileEntry(NAME, (), origin=origin, optional=True, maker=export.make)
+
+
+def _activity(project: dict[str, Any]) -> int:
+    """When something last happened in a project, in Unix seconds.
+
+    :raises ValueError: if it does not say.
+    """
+    return int(datetime.fromisoformat(project["last_activity_at"]).timestamp())
 
 
 def _describe(facts: dict[str, Any]) -> Description:

@@ -20,9 +20,10 @@ from ..errors import AccessDenied, RecordNotFound, UpstreamError
 from ..model import Description, Document, Record
 from ..options import JobOptions
 from ..urls import without_secrets
-from .base import expect, plain_text, reading
+from .base import Begun, Essence, expect, plain_text, reading
 from .indico_export import ask
 from .indico_material import Material
+from .sameness import of_json
 
 WHAT = "Metadata request"
 LEVELS = ("subcontributions", "sessions")
@@ -36,12 +37,21 @@ class Indico:
         self._client = client
         self._notes: list[str] = []
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the event; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the event; see :meth:`Pipeline.begin`."""
         asked = recid or ""
         number = str(int(asked)) if re.fullmatch("[0-9]+", asked) else self._number(asked)
-        answers = [self._export(number, level) for level in LEVELS]
-        events = [self._event(one, number) for one in answers]
+        answer = self._export(number, LEVELS[0])
+        event = self._event(answer, number)
+        document = Document("metadata.json", answer.content, answer.url, "content", _JSON)
+        return Begun(asked, number, (document,), (answer, event))
+
+    def harvest(self, begun: Begun) -> Record:
+        """Ask for what the first answer leaves out; see :meth:`Pipeline.harvest`."""
+        number = begun.recid
+        first, event = begun.body
+        answers = [first, self._export(number, LEVELS[1])]
+        events = [event, self._event(answers[1], number)]
         material = Material(self._own)
         for event, answer in zip(events, answers, strict=True):
             with reading("list of attachments", answer.url):
@@ -60,7 +70,7 @@ class Indico:
         if events[0].get("type") == "conference" and not material.has_parts:
             self._remark("no contribution is shown: there is none, or they are not published")
         documents = [
-            Document("metadata.json", answers[0].content, answers[0].url, "content", _JSON),
+            *begun.documents,
             Document("sessions.json", answers[1].content, answers[1].url, "meta", _JSON),
             *self._timetable(number, material),
             *notes,
@@ -68,7 +78,7 @@ class Indico:
         return Record(
             source=self._instance.name,
             recid=number,
-            requested=asked,
+            requested=begun.asked,
             files=files,
             documents=tuple(documents),
             metadata_url=answers[0].url,
@@ -78,6 +88,16 @@ class Indico:
             skipped=skipped,
             notes=tuple(self._notes),
         )
+
+    def essence(self, document: Document) -> Essence | None:
+        """The event or timetable, without the envelope, which carries the time of the answer.
+
+        The first answer lacks what belongs to sessions: it can show that an event has changed, and
+        all answers together, with a checksum of every file, that it has not.
+        """
+        if not document.name.endswith(".json"):
+            return Essence(document.content)
+        return of_json(document.content, part=lambda answer: answer["results"])
 
     def _remark(self, text: str) -> None:
         log.warning(text)

@@ -19,9 +19,11 @@ from ..model import Document, FileEntry, Record, Skipped
 from ..options import JobOptions
 from ..urls import without_secrets
 from . import bibdocfile, marc
+from .base import Begun, Essence
 from .eos import locations, on_disk
 
 WHAT = "Metadata request"
+_XML = "application/xml"
 _BOT = re.compile(rb"not a bot|anubis_challenge", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(rb"not authori[sz]ed", re.IGNORECASE)
 
@@ -36,15 +38,19 @@ class InvenioV1:
         self._hosts = {urlsplit(instance.base_url).netloc.lower(), *instance.hosts}
         self._notes: list[str] = []
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the record; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the record; see :meth:`Pipeline.begin`."""
         asked = recid or ""
         answer = self._metadata(asked)
         found = self._record(answer, asked)
+        document = Document("metadata.xml", answer.content, answer.url, "content", _XML)
+        return Begun(asked, found.recid, (document,), found)
+
+    def harvest(self, begun: Begun) -> Record:
+        """Gather the files that the record names; see :meth:`Pipeline.harvest`."""
+        found = begun.body
         page = f"{self._instance.base_url}/record/{found.recid}"
-        documents = [
-            Document("metadata.xml", answer.content, answer.url, media_type="application/xml")
-        ]
+        documents = [*begun.documents]
         files, skipped = self._files(found)
         if self._options.bibdoc:
             output = bibdocfile.run(
@@ -62,16 +68,41 @@ class InvenioV1:
         return Record(
             source=self._instance.name,
             recid=found.recid,
-            requested=asked,
+            requested=begun.asked,
             files=files,
             documents=tuple(documents),
-            metadata_url=answer.url,
+            metadata_url=documents[0].url,
             description=description,
             organization=self._instance.organization,
             external_identifier=description.identifiers[0],
             skipped=skipped,
             notes=tuple(self._notes),
         )
+
+    def essence(self, document: Document) -> Essence | None:
+        """The record's own fields, its time of change (controlfield 005) included.
+
+        Invenio keeps its own files, and revising one through it gives the record a new 005 and the
+        file's new size (``$s``); of a file in another store only a checksum (``$w``) can tell. What
+        was exchanged on a disk behind Invenio's back, byte for byte of one size, cannot be seen.
+        """
+        if document.name != "metadata.xml":
+            return Essence(document.content)
+        try:
+            text, every = marc.canonical(document.content)
+            known = len(every) == 1 and bool(every[0].changed) and self._knows_files(every[0])
+        except UpstreamError:
+            return None
+        return Essence(text, known and not self._options.bibdoc)
+
+    def _knows_files(self, record: marc.MarcRecord) -> bool:
+        """Whether what the record says of each file would change with the file."""
+        for one in marc.located(record, lambda host: host in self._hosts):
+            if one.checksums or one.kind == "link" or (one.kind == "file" and one.size is not None):
+                continue
+            if one.kind != "path" or locations(one.address, True):
+                return False
+        return True
 
     # -- the record ---------------------------------------------------------------------------
 

@@ -19,8 +19,12 @@ from ..config import Instance, as_doi
 from ..errors import AccessDenied, RecordNotFound, UpstreamError
 from ..model import NOTHING, Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import JobOptions
-from .base import expect, only_one, plain_text, reading
+from .base import Begun, Essence, expect, only_one, plain_text, reading
 from .legacy import current_id
+from .sameness import all_have, of_json
+
+VOLATILE = ("links", "stats", "ui", "expanded")
+"""Of a record: what follows from its id, may hold a token, counts readers, or is for people."""
 
 
 class InvenioRDM:
@@ -31,8 +35,8 @@ class InvenioRDM:
         self._client = client
         self._api = f"{instance.base_url}/api/records"
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the record and its files; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the record; see :meth:`Pipeline.begin`."""
         asked = recid or ""
         doi = as_doi(asked)
         wanted = self._find_doi(doi) if doi else current_id(self._client, self._instance, asked)
@@ -40,10 +44,21 @@ class InvenioRDM:
         body = answer.json("Metadata request")
         with reading("record", answer.url):
             final = str(_id(expect(body, dict, "the record")["id"]))
-            status = self._status(body)
-            description = self._describe(body)
         if final != asked:
             log.info(f"{asked} is record {final} of {self._instance.name}")
+        document = Document(
+            "metadata.json", answer.content, answer.url, media_type="application/json"
+        )
+        return Begun(asked, final, (document,), body)
+
+    def harvest(self, begun: Begun) -> Record:
+        """Ask for the files; see :meth:`Pipeline.harvest`."""
+        final, body = begun.recid, begun.body
+        (document,) = begun.documents
+        url = document.url or ""
+        with reading("record", url):
+            status = self._status(body)
+            description = self._describe(body)
         listing_url = f"{self._api}/{quote(final)}/files"
         listing, documents = self._listing(listing_url, body, status)
         with reading("file list", listing_url):
@@ -58,21 +73,41 @@ class InvenioRDM:
         return Record(
             source=self._instance.name,
             recid=final,
-            requested=asked,
+            requested=begun.asked,
             files=files,
-            documents=(
-                Document(
-                    "metadata.json", answer.content, answer.url, media_type="application/json"
-                ),
-                *documents,
-            ),
-            metadata_url=answer.url,
+            documents=(document, *documents),
+            metadata_url=document.url,
             description=description,
             organization=self._instance.organization,
-            external_identifier=(description.identifiers or (answer.url,))[0],
+            external_identifier=(description.identifiers or (url,))[0],
             skipped=skipped,
             notes=(f"access status of the record: {status}",) if status else (),
         )
+
+    def essence(self, document: Document) -> Essence | None:
+        """Everything that the record says but for :data:`VOLATILE`, its ``revision_id`` included.
+
+        The files of a published record are named in it with their checksums, and a change of any
+        is a new revision; where one has no checksum (kept elsewhere), or none are shown, nothing is
+        known of the files. The list of files is in no kept order.
+        """
+        if document.name == "files.json":
+            return of_json(document.content, VOLATILE, part=_in_order)
+        return of_json(
+            document.content,
+            VOLATILE,
+            kept=("metadata", "custom_fields"),
+            tells_all=self._tells_all,
+        )
+
+    def _tells_all(self, body: dict[str, Any]) -> bool:
+        """Whether the record says which version of it this is, and that of every file."""
+        if not (body.get("revision_id") is not None and body["updated"]):
+            return False
+        if body["files"]["enabled"] is False:
+            return True
+        named = body["files"].get("entries")
+        return isinstance(named, dict) and all_have(named.values(), "checksum")
 
     # -- the record ---------------------------------------------------------------------------
 
@@ -200,6 +235,12 @@ class InvenioRDM:
                 continue
             entries.append(entry(item, item["links"]["content"]))
         return tuple(entries), tuple(skipped)
+
+
+def _in_order(listing: dict[str, Any]) -> dict[str, Any]:
+    """The list of files, by their keys."""
+    entries = sorted(listing.get("entries") or (), key=lambda one: str(one["key"]))
+    return {**listing, "entries": entries}
 
 
 def _id(value: Any) -> str | int:

@@ -18,9 +18,10 @@ from ..client import Client
 from ..config import Instance
 from ..errors import InputError, TransferError
 from ..log import readable
-from ..model import Description, Record
+from ..model import Description, Document, Record
 from ..options import JobOptions
 from ..tree import NAMED_AT_MOST, Tree
+from .base import Begun, Essence
 
 
 class Local:
@@ -32,7 +33,14 @@ class Local:
         self._given = options.source_path or Path()
         self._author = options.author or ""
 
-    def harvest(self, recid: str | None) -> Record:
+    def begin(self, recid: str | None) -> Begun:
+        """Say what the package will be called; nobody is asked."""
+        absolute = os.path.abspath(self._given)
+        digest = hashlib.md5(f"{absolute}{self._author}".encode("utf-8", "surrogateescape"))
+        name = recid or digest.hexdigest()
+        return Begun(name, name)
+
+    def harvest(self, begun: Begun) -> Record:
         """List the folder; no file is opened. See :meth:`Pipeline.harvest`.
 
         :raises InputError: if there is no such folder, it is empty, or the target lies in it.
@@ -52,12 +60,10 @@ class Local:
             raise _unreadable(tree.unreadable)
         if not tree.files and not tree.skipped and not tree.empty:
             raise InputError("Given directory is empty.", where=str(self._given))
-        absolute = os.path.abspath(self._given)
-        digest = hashlib.md5(f"{absolute}{self._author}".encode("utf-8", "surrogateescape"))
         return Record(
             source=self._instance.name,
-            recid=recid or digest.hexdigest(),
-            requested=recid or digest.hexdigest(),
+            recid=begun.recid,
+            requested=begun.asked,
             files=tuple(tree.files),
             description=Description(title=readable(path.name), creators=(self._author,)),
             skipped=tuple(tree.skipped),
@@ -69,6 +75,10 @@ class Local:
                 "source_base_path": _shown(self._options.source_base_path),
             },
         )
+
+    def essence(self, document: Document) -> Essence | None:
+        """Nothing: a folder has no metadata but its list of files."""
+        return None
 
     # -- what was asked for ---------------------------------------------------------------------
 

@@ -43,10 +43,11 @@ class Field:
 
 @dataclass(frozen=True)
 class MarcRecord:
-    """One record: its id (controlfield 001) and its datafields."""
+    """One record: its id (controlfield 001), its time of change (005), and its datafields."""
 
     recid: str
     fields: tuple[Field, ...]
+    changed: str = ""
 
     def all(self, tag: str) -> tuple[Field, ...]:
         """The fields with this tag, in order."""
@@ -65,6 +66,19 @@ def records(content: bytes, where: str) -> tuple[MarcRecord, ...]:
 
     :raises UpstreamError: if it is not XML, or holds neither.
     """
+    return tuple(_record(one) for one in _elements(content, where))
+
+
+def canonical(content: bytes) -> tuple[bytes, tuple[MarcRecord, ...]]:
+    """All records of an answer in one spelling (W3C Canonical XML), and as :func:`records`."""
+    found = _elements(content, "the metadata")
+    spelt = b"\n".join(
+        etree.tostring(one, method="c14n", with_comments=False, with_tail=False) for one in found
+    )
+    return spelt, tuple(map(_record, found))
+
+
+def _elements(content: bytes, where: str) -> list[Any]:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True
     )
@@ -87,8 +101,8 @@ def records(content: bytes, where: str) -> tuple[MarcRecord, ...]:
     for element in root.iter():
         # OAI-PMH calls its own envelope "record" too; only the MARC one has fields.
         if _name(element) == "record" and any(_name(child) == "controlfield" for child in element):
-            found.append(_record(element))
-    return tuple(found)
+            found.append(element)
+    return found
 
 
 def _name(element: Any) -> str:
@@ -97,11 +111,12 @@ def _name(element: Any) -> str:
 
 
 def _record(element: Any) -> MarcRecord:
-    recid, fields = "", []
+    recid, changed, fields = "", "", []
     for child in element:
         kind, tag = _name(child), child.get("tag", "")
-        if kind == "controlfield" and tag == "001":
-            recid = (child.text or "").strip()
+        if kind == "controlfield" and tag in ("001", "005"):
+            text = (child.text or "").strip()
+            recid, changed = (text, changed) if tag == "001" else (recid, text)
         elif kind == "datafield":
             subfields = tuple(
                 (one.get("code", ""), "".join(one.itertext()).strip())
@@ -109,7 +124,7 @@ def _record(element: Any) -> MarcRecord:
                 if _name(one) == "subfield"
             )
             fields.append(Field(tag, child.get("ind1", " ") + child.get("ind2", " "), subfields))
-    return MarcRecord(recid, tuple(fields))
+    return MarcRecord(recid, tuple(fields), changed)
 
 
 # -- field 856 ------------------------------------------------------------------------------------

@@ -19,10 +19,12 @@ from ..config import Instance
 from ..errors import AccessDenied
 from ..model import Checksum, Description, Document, FileEntry, Record, Skipped
 from ..options import RECID, JobOptions
-from .base import expect, plain_text, reading
+from .base import Begun, Essence, expect, plain_text, reading
 from .legacy import current_id
+from .sameness import of_json
 
 WHAT = "Metadata request"
+_JSON = "application/json"
 
 
 class Videos:
@@ -32,18 +34,24 @@ class Videos:
         self._instance = instance
         self._client = client
 
-    def harvest(self, recid: str | None) -> Record:
-        """Ask for the video or project; see :meth:`Pipeline.harvest`."""
+    def begin(self, recid: str | None) -> Begun:
+        """Ask for the video or project; see :meth:`Pipeline.begin`."""
         asked = recid or ""
         answer, body = self._ask(current_id(self._client, self._instance, asked))
-        documents = [
-            Document("metadata.json", answer.content, answer.url, "content", "application/json")
-        ]
-        files: list[FileEntry] = []
-        skipped: list[Skipped] = []
         with reading("record", answer.url):
             metadata = expect(body["metadata"], dict, "metadata")
             final = str(body["id"])
+        document = Document("metadata.json", answer.content, answer.url, "content", _JSON)
+        return Begun(asked, final, (document,), metadata)
+
+    def harvest(self, begun: Begun) -> Record:
+        """Ask for the videos of a project; see :meth:`Pipeline.harvest`."""
+        final, metadata = begun.recid, begun.body
+        documents = [*begun.documents]
+        url = documents[0].url or ""
+        files: list[FileEntry] = []
+        skipped: list[Skipped] = []
+        with reading("record", url):
             description = self._describe(metadata, final)
             self._add(metadata, "", files, skipped)
             videos = [_id_of(one) for one in expect(metadata.get("videos") or [], list, "videos")]
@@ -53,23 +61,28 @@ class Videos:
             except AccessDenied as err:
                 skipped.append(Skipped(f"video {number}", err.message, {"url": err.where}))
                 continue
-            documents.append(
-                Document(f"video-{number}.json", one.content, one.url, "meta", "application/json")
-            )
+            documents.append(Document(f"video-{number}.json", one.content, one.url, "meta", _JSON))
             with reading("record", one.url):
                 self._add(inner["metadata"], number, files, skipped)
         return Record(
             source=self._instance.name,
             recid=final,
-            requested=asked,
+            requested=begun.asked,
             files=tuple(files),
             documents=tuple(documents),
-            metadata_url=answer.url,
+            metadata_url=url,
             description=description,
             organization=self._instance.organization,
             external_identifier=description.identifiers[0],
             skipped=tuple(skipped),
         )
+
+    def essence(self, document: Document) -> Essence | None:
+        """Everything but the links: the revision, and each file's checksum and version.
+
+        Of a project, the videos stand in answers of their own.
+        """
+        return of_json(document.content, ("links",), kept=("metadata",), tells_all=_tells_all)
 
     def _ask(self, recid: str) -> tuple[Answer, Any]:
         url = f"{self._instance.base_url}/api/record/{quote(recid, safe='')}"
@@ -144,6 +157,13 @@ class Videos:
         bucket = expect(item["bucket_id"], str, "bucket_id")
         version = expect(item["version_id"], str, "version_id")
         return f"{self._instance.base_url}/api/files/{bucket}/{quote(key)}?versionId={version}"
+
+
+def _tells_all(body: dict[str, Any]) -> bool:
+    """Whether the record names every file that has a content with its checksum."""
+    files = [one for one, _ in _walk(body["metadata"].get("_files") or [], "")]
+    known = all(one.get("checksum") or one.get("completed") is False for one in files)
+    return body["revision"] is not None and known and not body["metadata"].get("videos")
 
 
 def _walk(items: list[Any], kind: str) -> Iterator[tuple[dict[str, Any], str]]:

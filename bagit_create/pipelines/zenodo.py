@@ -16,6 +16,7 @@ from ..errors import AccessDenied, RecordNotFound, UpstreamError
 from ..model import Description, Document
 from .base import expect, plain_text, reading
 from .inveniordm import InvenioRDM
+from .sameness import all_have
 
 
 class Zenodo(InvenioRDM):
@@ -34,6 +35,15 @@ class Zenodo(InvenioRDM):
         return {
             one["key"] for one in body.get("files") or () if isinstance(one, dict) and "key" in one
         }
+
+    def _tells_all(self, body: dict[str, Any]) -> bool:
+        """As of InvenioRDM; an empty list of a record that is not open may only be hidden."""
+        if not (body.get("revision") is not None and body["updated"]):
+            return False
+        listed = body.get("files")
+        if not isinstance(listed, list) or not all_have(listed, "checksum"):
+            return False
+        return bool(listed) or self._status(body) == "open"
 
     def _embargo(self, body: dict[str, Any]) -> str:
         return str(body["metadata"].get("embargo_date") or "")

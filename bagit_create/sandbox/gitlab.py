@@ -60,6 +60,8 @@ class GitLab:
         self.exporting = -1
         self.lfs = True
         self.endless = False
+        self.stars = 0
+        self.active = "2026-01-02T03:04:05.678Z"
         self.groups = Groups(PROJECTS)
 
     @property
@@ -129,7 +131,8 @@ class GitLab:
             "empty_repo": empty,
             "visibility": "public",
             "topics": ["toy"],
-            "last_activity_at": "2026-01-02T03:04:05.678Z",
+            "last_activity_at": self.active,
+            "star_count": self.stars,
             "web_url": f"{self.base}/{path}",
             "http_url_to_repo": f"{self.base}/{path}.git",
             "wiki_enabled": number != "12",

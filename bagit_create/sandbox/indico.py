@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import copy
 import re
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -47,6 +48,7 @@ class Indico:
         self.events = events()
         self.categories = Categories(self)
         self._cache: dict[str, bytes] = {}
+        self._clock = count(1780000000)
 
     def __call__(self, request: Seen) -> Reply:
         """Answer a request."""
@@ -123,7 +125,7 @@ class Indico:
             "additionalInfo": {},
             "_type": "HTTPAPIResult",
             "url": self.base + target,
-            "ts": 1780000000,
+            "ts": next(self._clock),
             "results": results,
         }
         return escaped(body)

@@ -38,13 +38,17 @@ Marc = tuple[str, list[tuple[str, str]]]
 
 @dataclass
 class Held:
-    """A record: its further fields, its files by (name, subformat), and who may read them."""
+    """A record: its further fields, its files by (name, subformat), and who may read them.
+
+    ``changed`` is controlfield 005, local time; empty for none.
+    """
 
     recid: str
     title: str = "Invented record"
     fields: list[Marc] = field(default_factory=list)
     files: dict[tuple[str, str], Content] = field(default_factory=dict)
     closed_files: tuple[str, ...] = ()
+    changed: str = "20240229083015.0"
 
 
 class InvenioV1:
@@ -101,7 +105,7 @@ class InvenioV1:
             ("980__", [("a", "THESIS")]),
         ]
         return (
-            _marcxml(one.recid, rows)
+            _marcxml(one.recid, rows, one.changed)
             .replace("@BASE@", self.base)
             .replace("@STORE@", self.storage_url)
         )
@@ -213,8 +217,10 @@ def _xml(status: int, text: str) -> Reply:
     return Reply(status, {"Content-Type": "text/xml"}, Content(text.encode("utf-8")))
 
 
-def _marcxml(recid: str, rows: list[Marc]) -> str:
+def _marcxml(recid: str, rows: list[Marc], changed: str = "") -> str:
     lines = ["<record>", f'  <controlfield tag="001">{recid}</controlfield>']
+    if changed:
+        lines.append(f'  <controlfield tag="005">{changed}</controlfield>')
     for place, subfields in rows:
         kind = f'ind1="{place[3]}" ind2="{place[4]}"'.replace("_", " ")
         lines.append(f'  <datafield tag="{place[:3]}" {kind}>')

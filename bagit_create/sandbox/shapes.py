@@ -43,7 +43,7 @@ class Record:
     ``state``: open, metadata-only, restricted (files), embargoed (files), closed (the record
     itself), deleted, hidden (deleted without a tombstone to see), draft. ``shape`` is Zenodo's
     age: now, no-files-key, old-names (October 2023). ``media`` are keys of auxiliary files,
-    ``community`` is the one it belongs to.
+    ``community`` is the one it belongs to, ``views`` how often the record was looked at.
     """
 
     recid: str
@@ -55,6 +55,7 @@ class Record:
     until: str = "2031-01-01"
     media: tuple[str, ...] = ()
     community: str = ""
+    views: int = 3
     created: str = STAMP
     updated: str = STAMP
     files: dict[str, File] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Shapes:
             "versions": {"index": 2, "is_latest": True},
             "custom_fields": {},
             "deletion_status": {"is_deleted": False, "status": "P"},
+            "stats": {"this_version": {"views": record.views, "downloads": 1}},
         }
 
     def _old_shape(self, record: Record, may: bool) -> dict[str, Any]:
@@ -155,6 +157,7 @@ class Shapes:
             "updated": record.updated,
             "revision": 4,
             "owners": [{"id": "17"}],
+            "stats": {"views": record.views, "downloads": 1},
             "status": "published",
             "state": "done",
             "submitted": True,

@@ -27,7 +27,7 @@ def build(bag: Path, contents: Contents, log_file: Path) -> Built:
     """
     for folder in ("content", "meta"):
         (bag / "data" / folder).mkdir(parents=True, exist_ok=True)
-    algorithms, absent, skipped = _coverage(contents)
+    algorithms, absent, skipped = coverage(contents)
     written = list(_documents(bag, contents, algorithms))
     with open(log_file, "rb") as source:
         log_entry = _write(bag, LOG, iter(lambda: source.read(BLOCK), b""), algorithms)
@@ -80,10 +80,12 @@ def build(bag: Path, contents: Contents, log_file: Path) -> Built:
     )
 
 
-def _coverage(
+def coverage(
     contents: Contents,
 ) -> tuple[tuple[str, ...], tuple[Placed, ...], tuple[Skipped, ...]]:
     """Which algorithms the bag's own files need, and which absent files can be promised.
+
+    The third value is what cannot be, with the reason.
 
     BagIt 0.97 is content when some manifest lists a file. By 1.0 every manifest lists every file
     (RFC 8493 section 3), so the algorithm is chosen that covers most, and the rest is left out.

@@ -97,6 +97,36 @@ def remove(folder: Path) -> bool:
     return True
 
 
+def others(parent: Path, name: str, own: Path) -> tuple[bool, list[Path]]:
+    """Whether a run is at work on the same, and what ended ones left, the last one first.
+
+    :param parent: the folder in which runs have theirs.
+    :param name: what they work on: their folders' name without the owner.
+    :param own: the folder of this run.
+    """
+    clock = own.stat().st_mtime
+    busy, left = False, []
+    with os.scandir(parent) as entries:
+        for one in entries:
+            if one.name == own.name or name_of(one.name) != name:
+                continue
+            with suppress(FileNotFoundError):
+                touched = one.stat(follow_symlinks=False).st_mtime
+                if not is_abandoned(one.name, touched, clock):
+                    busy = True
+                elif one.is_dir(follow_symlinks=False) and not _is_empty(one.path):
+                    left.append((touched, Path(one.path)))
+    return busy, [path for _, path in sorted(left, reverse=True)]
+
+
+def _is_empty(folder: str) -> bool:
+    """Whether a run was killed before it began; then the folder is removed."""
+    with suppress(OSError):
+        os.rmdir(folder)
+        return True
+    return False
+
+
 class Heartbeat:
     """Touches a folder now and then. ``lost`` says whether another run has taken it over."""
 

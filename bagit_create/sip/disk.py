@@ -45,29 +45,38 @@ OWN_FILES = 20
 """Files and folders that a package has beside its payload, at most."""
 
 
-def check_space(target: Path, needed: int, files: int, here: tuple[int, int] = (0, 0)) -> None:
+def check_space(
+    target: Path,
+    needed: int,
+    files: int,
+    here: tuple[int, int] = (0, 0),
+    *,
+    option: str = "target",
+) -> None:
     """Make sure that so many bytes and files fit into the target's file system.
 
     :param here: bytes and files of them that an earlier run left there.
+    :param option: the option that names the place: ``"target"`` or ``"workdir"``.
     :raises SipError: naming what is missing; a later run can go on with what is there.
     """
+    place = {"target": "target", "workdir": "work folder"}[option]
     free = os.statvfs(target)
     room = free.f_bavail * free.f_frsize
     needed = max(0, needed - here[0]) + OWN_BYTES * files
     files = max(0, files - here[1])
     if needed > room:
         raise SipError(
-            "The package cannot be written: there is not enough room on the target's disk.",
+            f"The package cannot be written: there is not enough room on the {place}'s disk.",
             where=f"{target}: {needed} bytes are needed, {room} are free, "
             f"{needed - room} are missing",
-            hint="make room there, or choose another --target",
+            hint=f"make room there, or choose another --{option}",
             resumable=True,
         )
     if free.f_files and files + OWN_FILES > free.f_favail:
         raise SipError(
-            "The package cannot be written: the target's disk has room for too few files.",
+            f"The package cannot be written: the {place}'s disk has room for too few files.",
             where=f"{target}: {files + OWN_FILES} files are needed, {free.f_favail} more can be",
-            hint="remove files there, or choose another --target",
+            hint=f"remove files there, or choose another --{option}",
             resumable=True,
         )
 

@@ -138,12 +138,17 @@ def _unhashed(bagpath: str) -> dict[str, Any]:
 
 def _fetched_entry(one: Fetched) -> dict[str, Any]:
     entry = one.placed.entry
-    origin = _origin(entry)
+    origin = origin_of(entry)
     if one.url and not one.url.startswith("file:") and (url := public(one.url)):
         origin["served_by"] = url
     if one.http_status:
         origin["http_status"] = one.http_status
-    origin["fetched" if one.downloaded else "hashed"] = one.timestamp
+    if one.reused is None:
+        origin["fetched" if one.downloaded else "hashed"] = one.timestamp
+    else:  # when the bytes left upstream, as far as that is known, and when they came here
+        if one.reused.fetched is not None:
+            origin["fetched"] = one.reused.fetched
+        origin["reused"] = one.timestamp
     return {
         "origin": origin,
         "metadata": False,
@@ -156,7 +161,7 @@ def _fetched_entry(one: Fetched) -> dict[str, Any]:
 
 def _absent_entry(one: Placed) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "origin": _origin(one.entry),
+        "origin": origin_of(one.entry),
         "metadata": False,
         "downloaded": False,
         "bagpath": one.bagpath,
@@ -171,12 +176,14 @@ def _missing_entry(one: Missing) -> dict[str, Any]:
     """A file that upstream lists and does not hand out; ``origin.missing`` is the reason."""
     made = _absent_entry(one.placed)
     made["origin"]["missing"] = one.reason
+    if one.placed.entry.optional:  # upstream does not list it, it is only mentioned
+        made["origin"]["optional"] = True
     if one.http_status:
         made["origin"]["http_status"] = one.http_status
     return made
 
 
-def _origin(entry: FileEntry) -> dict[str, Any]:
+def origin_of(entry: FileEntry) -> dict[str, Any]:
     """Where a file came from, in upstream's own words."""
     origin = {**_name(entry.name, "filename"), **_name(entry.folder, "path")}
     urls = [u for one in entry.urls if not one.startswith("file:") and (u := public(one))]

@@ -1,10 +1,11 @@
-"""The staging folder: where a package grows, unseen, on the target's own file system.
+"""The staging folder: where a package grows, unseen.
 
 It is ``TARGET/.bic-staging/SOURCE-RECID-xxxxxxxx@OWNER/``, named by what is harvested and not by
 time, so that the next run of the same command finds what an interrupted one left, and by the run
 that works there (see :mod:`.claim`). In it are ``bag/`` (the package), ``parts/`` (notes about
 downloads under way), ``done.jsonl`` (the finished ones), and ``job.log``. The finished bag appears
-in the target by one rename.
+in the target by one rename. If the work folder is on another file system, the bag is copied into a
+hidden folder of the target before that (see :mod:`.landing`).
 """
 
 from __future__ import annotations
@@ -14,24 +15,29 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from .. import log
 from ..errors import SipError
-from . import claim
-from .disk import cannot_write, sync, sync_folder
+from ..model import Events
+from . import claim, remains
+from .disk import cannot_write, check_space, full, sync, sync_folder
+from .landing import Landing, is_far
 from .names import Names, check_place, make_place, tidy_names
 
 FOLDER = ".bic-staging"
+TRIES = 100
+"""How often a folder is made again that other runs have tidied away meanwhile."""
 
 
 class Staging:
     """One run's staging folder. Use as a context manager; see :meth:`publish`, :meth:`discard`.
 
     :param target: the folder in which the SIP shall appear; made if it is missing.
-    :param workdir: another place for the staging folder, if on the same file system.
+    :param workdir: another place for the staging folder.
     :param identity: what makes a run the same as an earlier one: anything JSON can hold.
     :param alone: no other run may work on the same.
     :raises SipError: if the target cannot be written, or another run is at work.
@@ -48,6 +54,9 @@ class Staging:
         alone: bool = False,
     ) -> None:
         self.target = target.absolute()
+        self.far = False
+        """Whether the package has to be copied into the target."""
+        self._landing: Landing | None = None
         self._made: list[Path] = []
         self._alone = alone
         self._make_target()
@@ -61,6 +70,7 @@ class Staging:
         self._journal: TextIO | None = None
         self.names = Names(self.target / FOLDER, self.target, self.root.name)
         try:
+            self.far = is_far(self.root, self.target, self.target / FOLDER)
             for folder in (self.bag, self.parts):
                 folder.mkdir(exist_ok=True)
         except OSError as err:
@@ -86,31 +96,24 @@ class Staging:
             raise cannot_write(err, self.target) from err
 
     def _parent(self, workdir: Path | None) -> Path:
-        """The folder to stage in: the work folder only if a rename into the target can work."""
+        """The folder to stage in."""
         if workdir is None:
             return self.target
         try:
             check_place(self.target / FOLDER)  # the package's name will be reserved there
             workdir = workdir.absolute()
             workdir.mkdir(parents=True, exist_ok=True)
-            if workdir.stat().st_dev == self.target.stat().st_dev:
-                return workdir
         except OSError as err:
             self._remove_made()
             raise cannot_write(err, workdir) from err
-        log.warning(
-            f"the work folder {workdir} is on another file system than the target, so the package "
-            "is staged in the target, where it can appear by one rename"
-        )
-        return self.target
+        return workdir
 
     def _claim(self, parent: Path, name: str, recid: str) -> Path:
         """A folder of this run's own: what an ended run of the same kind left, or a new one."""
         own = parent / claim.own_name(name)
         try:
-            make_place(parent)
-            own.mkdir()
-            busy, left = self._others(parent, name, own)
+            self._make(own)
+            busy, left = claim.others(parent, name, own)
             if busy and self._alone:
                 raise SipError(
                     "Another run is at work on the same package.",
@@ -124,7 +127,7 @@ class Staging:
                 with suppress(FileNotFoundError):  # another run was quicker
                     os.rename(one, own)
                     break
-                own.mkdir()
+                self._make(own)
             os.utime(own)
         except (OSError, SipError) as err:
             claim.release(own.name)
@@ -136,35 +139,21 @@ class Staging:
             raise cannot_write(err, self.target) from err
         return own
 
-    @staticmethod
-    def _others(parent: Path, name: str, own: Path) -> tuple[bool, list[Path]]:
-        """Whether a run is at work on the same, and what ended ones left, the last one first."""
-        clock = own.stat().st_mtime
-        busy, left = False, []
-        with os.scandir(parent) as entries:
-            for one in entries:
-                if one.name == own.name or claim.name_of(one.name) != name:
-                    continue
-                with suppress(FileNotFoundError):
-                    touched = one.stat(follow_symlinks=False).st_mtime
-                    if not claim.is_abandoned(one.name, touched, clock):
-                        busy = True
-                    elif one.is_dir(follow_symlinks=False) and not _is_empty(one.path):
-                        left.append((touched, Path(one.path)))
-        return busy, [path for _, path in sorted(left, reverse=True)]
+    def _make(self, own: Path) -> None:
+        """Make this run's folder, and again what another run, which ended, has tidied away."""
+        for _ in range(TRIES):
+            with suppress(FileNotFoundError):
+                make_place(own.parent)
+                own.mkdir()
+                return
+            self._make_target()
+        own.mkdir()
 
     # -- the journal of finished downloads ----------------------------------------------------
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """What an earlier run finished here: bag path to the facts given to :meth:`finish`."""
-        found: dict[str, dict[str, Any]] = {}
-        with suppress(FileNotFoundError), open(self.root / "done.jsonl", "rb") as lines:
-            for line in lines:
-                # The last line may be cut, or anything may have happened to the file.
-                with suppress(ValueError, KeyError, TypeError, RecursionError):
-                    fact = json.loads(line)
-                    found[fact["bagpath"]] = fact
-        return found
+        return remains.finished(self.root / "done.jsonl")
 
     def finish(self, fact: dict[str, Any]) -> None:
         """Note that a file is complete. Call it from one thread at a time."""
@@ -175,51 +164,80 @@ class Staging:
 
     def keep_only(self, bagpaths: set[str]) -> None:
         """Remove everything from the bag but these files: remains of an earlier run."""
-        wanted = bagpaths | self._under_way()
-        for folder, _, names in os.walk(self.bag, topdown=False):
-            for name in names:
-                path = Path(folder, name)
-                if str(path.relative_to(self.bag)) not in wanted:
-                    path.unlink()
-            with suppress(OSError):  # not empty: it is wanted
-                if Path(folder) != self.bag:
-                    os.rmdir(folder)
-
-    def _under_way(self) -> set[str]:
-        """The files that a note says an earlier run had begun; other remains are removed."""
-        found: set[str] = set()
-        for part in list(self.parts.iterdir()):
-            if part.is_dir() and not part.is_symlink():  # scratch of a run that was killed
-                shutil.rmtree(part)
-                continue
-            try:
-                bagpath = json.loads(part.read_bytes())["bagpath"]
-                os.lstat(self.bag / bagpath)
-                found.add(bagpath)
-            except (OSError, ValueError, KeyError, TypeError, RecursionError):
-                part.unlink()
-        return found
+        remains.keep_only(self.bag, self.parts, bagpaths)
 
     # -- the end ------------------------------------------------------------------------------
 
-    def publish(self, name: str) -> Path:
+    def bring(
+        self, *, jobs: int, verify: bool, events: Events, stopped: Callable[[], bool]
+    ) -> None:
+        """Copy the finished bag to the target's file system; see :meth:`.Landing.bring`."""
+        self._land().bring(self.bag, jobs=jobs, verify=verify, events=events, stopped=stopped)
+
+    def archive_place(self) -> Path:
+        """Make a folder for an archive, unseen, on the target's file system."""
+        place = self._land().bag if self.far else self.parts / "archive"
+        place.mkdir()
+        return place
+
+    def _land(self) -> Landing:
+        if self._landing is None:
+            name = claim.name_of(self.root.name)
+            assert name is not None
+            self._landing = Landing(self.target / FOLDER, name)
+        return self._landing
+
+    @property
+    def outgoing(self) -> Path:
+        """The folder that becomes the package by one rename, once all is in it."""
+        return self._landing.bag if self._landing else self.bag
+
+    def publish(self, name: str, before: Callable[[], None]) -> Path:
         """Give the finished bag its final name.
 
+        :param before: called just before; what it raises prevents that.
         :raises SipError: if that name is taken.
         """
         final = self.target / name
+        if not self.far:
+            sync(self.bag)
+        before()
         if os.path.lexists(final):
             raise SipError("A package of that name is already there.", where=str(final))
-        sync(self.bag)
-        os.rename(self.bag, final)
+        os.rename(self.outgoing, final)
         with suppress(PermissionError):  # a folder that one may write to and not read
             sync_folder(self.target)
         self._made.clear()
         return final
 
+    def check_room(self, size: int, files: int, archive: bool) -> None:
+        """Make sure that there is room for the package, wherever it will be.
+
+        :param size: bytes of its payload.
+        :param archive: an archive is to be made, beside the folder, which goes only after that.
+        :raises SipError: naming what is missing; a later run can go on with what is there.
+        """
+        if not self.far:
+            check_space(self.target, 2 * size if archive else size, files, self.here())
+            return
+        check_space(self.root, size, files, self.here(), option="workdir")
+        check_space(self.target, size, 1 if archive else files)
+
+    def full(self, err: OSError, size: int) -> SipError:
+        """The error for a disk that is full while the package is put together.
+
+        :param size: bytes of its payload.
+        """
+        error = full(err, self.root if self.far else self.target, self.left_to_write(size))
+        if self.far:
+            error.hint = error.hint.replace("--target", "--workdir")
+        return error
+
     @property
     def lost(self) -> bool:
         """Whether this run's folder is gone: taken over by another run, or with the target."""
+        if self.far and not os.path.isdir(self.target):
+            return True
         return self._heartbeat.lost or not os.path.lexists(self.root)
 
     def here(self) -> tuple[int, int]:
@@ -244,7 +262,7 @@ class Staging:
         parent, name = self.root.parent, claim.name_of(self.root.name)
         if made and name:
             with suppress(OSError):
-                for one in self._others(parent, name, self.root)[1]:
+                for one in claim.others(parent, name, self.root)[1]:
                     claim.remove(one)
         self._end(remove=True)
         self._tidy(self.root.parent)
@@ -255,6 +273,10 @@ class Staging:
         left = self.root.with_name(claim.left_name(self.root.name))
         with suppress(OSError):  # then it counts as left once this process has ended
             self.root = self.root.rename(left)
+        if self.far:
+            with suppress(OSError):  # other runs are at work there
+                (self.target / FOLDER).rmdir()
+            self._remove_made()
 
     def is_worth_keeping(self) -> bool:
         """Whether there is anything that the next run need not fetch again."""
@@ -267,6 +289,9 @@ class Staging:
             with suppress(OSError):  # the disk is full: then its last line is missing
                 self._journal.close()
             self._journal = None
+        if self._landing is not None:
+            self._landing.end()
+            self._landing = None
         self.names.give_up()
         if remove:
             shutil.rmtree(self.root, ignore_errors=True)
@@ -285,11 +310,3 @@ class Staging:
         for folder in reversed(self._made):
             with suppress(OSError):
                 folder.rmdir()
-
-
-def _is_empty(folder: str) -> bool:
-    """Whether a run was killed before it began; then the folder is removed."""
-    with suppress(OSError):
-        os.rmdir(folder)
-        return True
-    return False

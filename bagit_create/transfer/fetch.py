@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +18,14 @@ from ..checksums import Digests
 from ..client import Client
 from ..errors import TransferError
 from ..log import now
-from ..model import Events, Fetched, FileEntry, Missing, Placed
+from ..model import Events, Fetched, FileEntry, Held, Missing, Placed
 from .checks import compare, web_addresses
 from .copy import copy
 from .download import Download
 from .finished import fact, reusable, with_published
 from .partial import Partial
 from .pool import run
+from .reuse import take_over
 from .room import Room, total_of
 from .tolerance import tolerant
 
@@ -53,6 +55,7 @@ def fetch(
     allow_missing: bool = False,
     forgive: bool = False,
     max_size: int = 0,
+    held: Mapping[str, Held] | None = None,
 ) -> tuple[tuple[Fetched, ...], tuple[Missing, ...]]:
     """Bring every file into the bag, or with ``parts=None`` only read and hash it.
 
@@ -64,46 +67,51 @@ def fetch(
     :param allow_missing: do without files that upstream withholds; optional ones always are.
     :param forgive: do without every file that cannot be had, whatever is wrong with it.
     :param max_size: bytes after which a file whose size nobody knows is given up; 0 for none.
+    :param held: by bag path, files that an earlier package should have; a wrong one is fetched.
     :returns: the files that are here now, and those that upstream withheld.
     :raises TransferError, ChecksumMismatch, Unreachable: the first that happens ends the rest.
     """
     events.started(len(placed), total_of(placed))
-    stopped = [False]
-    folders: set[str] = set()
+    ended: list[bool] = []
     if parts is not None:
-        for item in placed:
-            folder = os.path.dirname(item.bagpath)
-            if folder not in folders:
-                folders.add(folder)
-                os.makedirs(bag / folder, exist_ok=True)
+        for folder in {os.path.dirname(item.bagpath) for item in placed}:
+            os.makedirs(bag / folder, exist_ok=True)
 
     def stop() -> None:
-        stopped[0] = True
+        ended.append(True)
         if client is not None:
             client.stop()
 
-    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, lambda: stopped[0])
+    def stopped() -> bool:
+        return bool(ended) or (client is not None and client.stopped)
+
+    reused = reusable(placed, bag, finished or {}, algorithms, jobs, stop, stopped)
     for left in reused.values():
         events.advanced(left.size)
         events.file_done(left.placed.bagpath)
     if reused:
         log.info(f"{len(reused)} files were finished by an earlier run and are not fetched again")
-    missing: list[Missing] = []
+    missing, held = list[Missing](), held or {}
     todo = [item for item in placed if item.bagpath not in reused]
     transfer = _Transfer(
-        bag, client, algorithms, events, parts, finish, lambda: stopped[0], total_of(todo), max_size
+        bag, client, algorithms, events, parts, finish, stopped, total_of(todo), max_size
     )
+    taken = [item for item in todo if item.bagpath in held]
     made = [item for item in todo if item.entry.maker is not None]
     local = [item for item in todo if item.entry.path is not None]
-    remote = [i for i in todo if i.entry.path is None and i.entry.maker is None]
+    remote = [i for i in todo if not (i.entry.path or i.entry.maker or i.bagpath in held)]
     small = [item for item in local if (item.entry.size or 0) <= SMALL]
     large = [item for item in local if (item.entry.size or 0) > SMALL]
     brief = [item for item in remote if (item.entry.size or SMALL + 1) <= SMALL]
     others = [item for item in remote if (item.entry.size or SMALL + 1) > SMALL]
     if jobs > 1:
         transfer.look_ahead(brief)
+    cores = min(jobs, os.cpu_count() or 1)
+    take_over = partial(transfer.take_over, held)
     for work, items, threads, useful in (
-        (transfer.copy, large, min(jobs, os.cpu_count() or 1), None),
+        (take_over, [i for i in taken if held[i.bagpath].size > SMALL], cores, None),
+        (take_over, [i for i in taken if held[i.bagpath].size <= SMALL], 1, None),
+        (transfer.copy, large, cores, None),
         (transfer.copy, small, 1, None),
         (transfer.download, brief, jobs, transfer.connections),
         (transfer.download, others, jobs, None),
@@ -182,6 +190,17 @@ class _Transfer:
             return self.download(item)
         self._events.file_done(item.bagpath)
         return Fetched(item, size, checksums, "", self._started, downloaded=self._parts is not None)
+
+    def take_over(self, held: Mapping[str, Held], item: Placed) -> Fetched:
+        """Take one file from an earlier package; a damaged one comes from upstream."""
+        path = f"{self._bag}/{item.bagpath}"
+        wanted, one = with_published(self._algorithms, item.entry), held[item.bagpath]
+        fetched = take_over(item, one, path, wanted, self._advanced, self._stopped)
+        if fetched is None:
+            return self.download(item)
+        self._note(fetched, item.entry)
+        self._events.file_done(item.bagpath)
+        return fetched
 
     def connections(self) -> int:
         """How many are of use for small files: as many as keep one interpreter busy.

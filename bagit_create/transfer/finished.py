@@ -11,7 +11,7 @@ from typing import Any
 from ..checksums import Digests, fastest, known, parse, read_block
 from ..errors import Interrupted, UpstreamError
 from ..log import now
-from ..model import Checksum, Fetched, FileEntry, Placed
+from ..model import Checksum, Fetched, FileEntry, Held, Placed
 from .partial import listing
 from .pool import run
 
@@ -43,7 +43,31 @@ def fact(fetched: Fetched, entry: FileEntry) -> dict[str, Any]:
         "url": fetched.url,
         "timestamp": fetched.timestamp,
         "http_status": fetched.http_status,
+        **({"reused": _told(fetched.reused)} if fetched.reused else {}),
     }
+
+
+def _told(held: Held) -> dict[str, Any]:
+    """Where a file was taken from, as the journal keeps it."""
+    return {
+        "package": held.package,
+        "bagpath": held.bagpath,
+        "checksum": str(held.checksum),
+        "fetched": held.fetched,
+    }
+
+
+def _held(left: dict[str, Any]) -> Held | None:
+    told = left.get("reused")
+    if told is None:
+        return None
+    return Held(
+        str(told["package"]),
+        str(told["bagpath"]),
+        left["size"],
+        parse(told["checksum"]),
+        told["fetched"] if type(told["fetched"]) is int else None,
+    )
 
 
 def reusable(
@@ -108,6 +132,7 @@ def _candidate(
             True,
             left["http_status"],
             read_back=True,
+            reused=_held(left),
         )
     except (KeyError, TypeError, AttributeError, OSError, UpstreamError):
         return None

@@ -1,0 +1,84 @@
+"""Which files of an earlier package should be files that upstream lists now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from .. import log
+from ..checksums import CRYPTOGRAPHIC, parse
+from ..errors import UpstreamError
+from ..model import Checksum, Held, Placed
+from ..validation.siphead import at
+from .package import Package
+
+SAFE = CRYPTOGRAPHIC
+"""Algorithms by which a file counts as the one that upstream lists.
+
+An adler32 or crc32 is as short as an accident. Of md5 and sha1, two files with one digest can be
+made, but only by whoever makes both; nobody can make one for a file that is there.
+"""
+
+
+def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
+    """By the bag path of today, the files that a package should have.
+
+    :param placed: the files of the record; those of this machine, and those that are made here,
+        are not looked for.
+    """
+    if package.serialisation and package.serialisation not in ("tar", "zip"):
+        log.info(f"no files are taken out of {package.name}: it is compressed as a whole")
+        return {}
+    wanted: dict[Checksum, list[Placed]] = {}
+    for one in placed:
+        if one.entry.path is None and one.entry.maker is None:
+            for checksum in one.entry.checksums:
+                if checksum.algorithm in SAFE:
+                    wanted.setdefault(checksum, []).append(one)
+    found: dict[str, Held] = {}
+    times: dict[str, int] = {}
+    for checksum, path in _promised(package, wanted, times):
+        for one in wanted[checksum]:
+            if one.bagpath not in found or path == one.bagpath:
+                size = package.sizes[path]
+                there = Held(package.name, path, size, checksum, open=package.opener(path))
+                found[one.bagpath] = there
+    for one in (item for items in wanted.values() for item in items):
+        if one.bagpath in found and one.entry.size not in (None, found[one.bagpath].size):
+            there = found.pop(one.bagpath)
+            log.warning(
+                f"damaged in an earlier package, so it is fetched again: {there.bagpath} in"
+                f" {there.package}: expected {one.entry.size} bytes, found {there.size}"
+            )
+    return {path: replace(one, fetched=times.get(one.bagpath)) for path, one in found.items()}
+
+
+def _promised(
+    package: Package, wanted: dict[Checksum, list[Placed]], times: dict[str, int]
+) -> Iterator[tuple[Checksum, str]]:
+    """What the manifests and sip.json promise of files that are there, as far as it is wanted.
+
+    :param times: gets when each file was fetched, by bag path.
+    """
+    pairs: list[tuple[Checksum, str]] = []
+
+    def take(entry: Any) -> None:
+        path, fetched = at(entry, "bagpath"), at(entry, "origin", "fetched")
+        if not isinstance(path, str) or path not in package.sizes:
+            return
+        if type(fetched) is int and 0 < fetched <= log.now():
+            times[path] = fetched
+        sums = entry.get("checksum")
+        for text in sums if isinstance(sums, list) else ():
+            with suppress(UpstreamError, AttributeError):
+                if (one := parse(text)) in wanted:
+                    pairs.append((one, path))
+
+    package.each_entry(take)
+    for path in package.sizes:
+        for name, value in package.digests(path).items():
+            if (one := Checksum(name, value)) in wanted:
+                pairs.append((one, path))
+    yield from pairs
