@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     # what was asked for, and which servers there are
     "checksums": {"errors", "model"},
-    "config": {"errors"},
+    "limits": set(),
+    "config": {"errors", "limits"},
     "credentials": {"config", "errors"},
     "options": {"checksums", "config", "credentials", "errors"},
     # names, addresses, and pages for people
@@ -78,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
-    "access": GROUND | {"client", "config", "credentials", "options", "sso", "wire"},
+    "access": GROUND | {"client", "config", "credentials", "limits", "options", "sso", "wire"},
     "job": GROUND
     | {
         "access",
