@@ -14,6 +14,7 @@ from .credentials import Secret
 from .errors import InputError
 from .limits import requests_allowed
 from .model import Events
+from .net.connect import Connections
 from .options import JobOptions
 from .wire import Wire
 
@@ -65,12 +66,24 @@ def hide_secrets(options: JobOptions, own: log.JobLog) -> None:
         own.hide(login[1] if login else "")
 
 
+def keep_connections(options: JobOptions) -> Connections:
+    """Connections for several runs, one after the other, with these options; to be closed."""
+    proxy = options.proxy.value if options.proxy else None
+    return Connections(proxy, options.timeout, not options.skipssl)
+
+
 def open_client(
-    instance: Instance, recid: str | None, options: JobOptions, own: log.JobLog, events: Events
+    instance: Instance,
+    recid: str | None,
+    options: JobOptions,
+    own: log.JobLog,
+    events: Events,
+    connections: Connections | None = None,
 ) -> Client | None:
     """Make the client for a server, with the credentials that are found; nothing is sent yet.
 
     :param recid: the record that a signing-on is for.
+    :param connections: those of an earlier run; see :func:`keep_connections`.
     :returns: None for a source that asks nobody (``local``); otherwise to be closed.
     :raises ConfigError: if a credential cannot be read.
     """
@@ -103,6 +116,7 @@ def open_client(
         proxy=options.proxy,
         timeout=options.timeout,
         verify=not options.skipssl,
+        connections=connections,
     )
     return Client(
         wire,

@@ -10,8 +10,8 @@ from typing import Any
 
 from .errors import UpstreamError
 from .net.http1 import BLOCK, Body, ProtocolError
+from .net.response import Response
 from .urls import without_secrets
-from .wire import Response
 
 MAX_METADATA_BYTES = 512 * 1024 * 1024
 

@@ -31,9 +31,10 @@ from .budget import Budget, Limits, budget_for
 from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .net.http1 import ProtocolError
+from .net.response import Response
 from .pauses import LONG_S, Pauses, backoff
 from .urls import origin, without_secrets
-from .wire import Response, Wire
+from .wire import Wire
 
 MAX_REDIRECTS = 10
 KEPT_WAITS = 8

@@ -18,6 +18,7 @@ from .earlier.same import Judge
 from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
 from .model import Events, FileEntry, Placed, Record, Result, Silent
+from .net.connect import Connections
 from .options import RECID, JobOptions
 from .sip.disk import FULL, cannot_write, check_target, sync_folder
 from .sip.staging import Staging
@@ -33,6 +34,7 @@ class Job:
     """A run of one :class:`JobOptions`; call :meth:`run` once.
 
     :param confirm: called with what is about to appear; what it raises prevents that.
+    :param connections: those of an earlier run; see :func:`.access.keep_connections`.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Job:
         events: Events | None,
         own: log.JobLog,
         confirm: Callable[[Result], None] | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._options = options
+        self._connections = connections
         self._confirm = confirm
         self._client: Client | None = None
         self._stopped = False
@@ -61,7 +65,9 @@ class Job:
         check_target(self._options.target)
         if self._options.previous is not None:
             check_place(self._options.previous)
-        client = access.open_client(instance, recid, self._options, self._log, self._events)
+        client = access.open_client(
+            instance, recid, self._options, self._log, self._events, self._connections
+        )
         self._client = client
         try:
             if self._stopped:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from hashlib import sha256
 from threading import Lock
 from time import monotonic
@@ -22,8 +21,8 @@ from .net.connect import (
     NoSocks,
     proxy_authorization,
 )
-from .net.headers import Headers
-from .net.http1 import Body, ProtocolError, receive
+from .net.http1 import ProtocolError, receive
+from .net.response import Response
 from .net.trust import BadAuthorities
 from .urls import origin, with_parameter, without_secrets
 from .version import get_version
@@ -31,16 +30,14 @@ from .version import get_version
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
+__all__ = ["PROJECT", "USER_AGENT", "Response", "Wire"]
+
 PROJECT = "https://gitlab.cern.ch/digitalmemory/bagit-create"
 USER_AGENT = (
     f"cern-digital-memory-bot bagit-create/{get_version()} "
     f"(+{PROJECT}; digitalmemory-support@cern.ch)"
 )
 _AUTHORITY = re.compile("[^/?]*")
-SHORT = 64 * 1024
-"""Bytes of an answer that nobody wants and that are read, so that its connection can be kept."""
-SHORT_S = 1.0
-"""Seconds for that: a new connection takes less."""
 
 
 class Wire:
@@ -54,6 +51,7 @@ class Wire:
     :param timeout: seconds of silence after which a connection is given up.
     :param judge: called with the name and the number of each machine that was reached, with the
         name twice where a proxy is asked; what it raises ends the request before anything is sent.
+    :param connections: those of an earlier run with the same proxy, timeout and trust; they stay.
     """
 
     def __init__(
@@ -68,6 +66,7 @@ class Wire:
         timeout: float = 60.0,
         verify: bool = True,
         judge: Callable[[str, str], None] | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self.origin = origin(base_url)
         self._token = token
@@ -79,7 +78,10 @@ class Wire:
         self._ahead: dict[bytes, tuple[Connection | None, float]] = {}
         self.on_answer: Callable[[str, str, Response], None] | None = None
         """Told of the method, the address and the head of each answer; must be quick."""
-        self._connections = Connections(proxy.value if proxy else None, timeout, verify, judge)
+        self._is_kept = connections is not None
+        self._connections = connections or Connections(
+            proxy.value if proxy else None, timeout, verify, judge
+        )
 
     @property
     def has_credential(self) -> bool:
@@ -101,8 +103,11 @@ class Wire:
         return sha256(secret.encode()).hexdigest()[:16]
 
     def close(self) -> None:
-        """Close every connection."""
-        self._connections.close()
+        """Close every connection, or leave them to the next run."""
+        if self._is_kept:
+            self._connections.rest()
+        else:
+            self._connections.close()
 
     def basic_authorization(self, url: str, user: str) -> str | None:
         """The header that carries the token as a password (RFC 7617), for programs of others.
@@ -238,52 +243,6 @@ class Wire:
             except BaseException:
                 self._connections.drop(connection)
                 raise
-
-
-class Response:
-    """The answer to one request; its body is still on the wire.
-
-    ``status`` and ``headers`` are what came; ``body`` is read block by block.
-    ``waited`` is how many seconds the server took to begin.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        headers: Headers,
-        body: Body,
-        waited: float,
-        connection: Connection,
-        connections: Connections,
-        reusable: bool,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.waited = waited
-        self.at_end: Callable[[], None] | None = None
-        """Called once when it is closed."""
-        self._connection: Connection | None = connection
-        self._connections = connections
-        self._reusable = reusable
-
-    def close(self) -> None:
-        """Give the connection back, if the answer was read to its end; what is short is read."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self.at_end is not None:
-            self.at_end()
-        if self._reusable and not self.body.whole and (self.body.left or SHORT) < SHORT:
-            with suppress(OSError, ProtocolError):
-                connection.sock.settimeout(SHORT_S)
-                while not self.body.whole:
-                    self.body.read()
-                connection.sock.settimeout(connection.timeout)
-        if self._reusable and self.body.whole:
-            self._connections.give_back(connection)
-        else:
-            self._connections.drop(connection)
 
 
 def _is_closed(err: OSError) -> bool:

@@ -626,3 +626,69 @@ def test_an_interrupted_run_raises_and_can_be_continued(bench: Bench) -> None:
         batch.run(bench.path, Orders(workers=1), events)
 
     assert 1 == batch.run(bench.path, Orders(workers=1)).done
+
+
+# -- what workers keep between records ----------------------------------------------------------
+
+
+def test_a_worker_keeps_its_connections(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would else begin with some turns to the server and back."""
+    from bagit_create.net.connect import Connections
+
+    opened = []
+    reach = Connections._reach
+    monkeypatch.setattr(
+        Connections, "_reach", lambda self, *to: (opened.append(to), reach(self, *to))[1]
+    )
+    bench.job(bench.records(6))
+
+    assert 0 == bench.run("-w", "1", "--processes", "1").returncode
+    assert len(set(opened)) == len(opened) <= 2, "the source, and where its files are"
+
+
+def test_a_record_that_broke_off_does_not_spoil_the_next(bench: Bench) -> None:
+    """Connections that it began are not taken for its successor's."""
+    ids = bench.records(5)
+    bench.sandbox.fault("7100002/files/a.txt", Fault("cut", after=3))
+    bench.sandbox.fault("/api/records/7100004", Fault("reset", after=20))
+    bench.job(ids, "--shard-size", "5")
+    bench.run("-w", "1", "--processes", "1")
+
+    assert {"7100001", "7100003", "7100005"} == set(bench.packages())
+
+
+# -- a later run --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["flat", "hashed"])
+def test_a_later_job_makes_what_has_changed(bench: Bench, layout: str) -> None:
+    """Of the others one request tells that nothing has."""
+    ids = bench.records(4)
+    words = ("--target", bench.place / "out", "--layout", layout)
+    bench.job(ids, *words)
+    bench.run()
+    bench.path = bench.place / "later"
+    bench.job(ids, *words, "--if-changed")
+    bench.sandbox.clear()
+    bench.sandbox.add_file("zenodo", "7100003", "b.txt", b"new")
+    made = told(bench.run("--json"))["made"]
+
+    assert (1, 3, {}) == (made["done"], made["unchanged"], made["failed"])
+    assert 1 == made["reused"], "the other file of that record"
+    assert sorted([*ids, "7100003"]) == bench.packages()
+    asked = [one.path for one in bench.sandbox.seen if "7100003" not in one.path]
+    assert 3 == len(asked)
+
+
+def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench) -> None:
+    """In folders by id, as its own."""
+    ids = bench.records(3)
+    bench.job(ids, "--layout", "hashed")
+    bench.run()
+    earlier = bench.path / "packages"
+    bench.path = bench.place / "later"
+    words = ("--layout", "hashed", "--if-changed", "--previous", earlier)
+    bench.job(ids, *words)
+
+    assert 3 == told(bench.run("--json"))["made"]["unchanged"]
+    assert [] == bench.packages()

@@ -79,9 +79,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
-    "access": GROUND | {"client", "config", "credentials", "limits", "options", "sso", "wire"},
+    "access": GROUND
+    | {"client", "config", "credentials", "limits", "net", "options", "sso", "wire"},
     "job": GROUND
     | {
+        "net",
         "access",
         "assembly",
         "checksums",

@@ -62,8 +62,9 @@ def create(
     :raises SipError: if the folder cannot be written; nothing is left then.
     """
     _check(path, options, shard_size, layout)
-    if options.config is not None:
-        options = replace(options, config=options.config.absolute())
+    for name in ("config", "previous"):
+        if (file := getattr(options, name)) is not None:
+            options = replace(options, **{name: file.absolute()})
     path = path.absolute()
     made = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.new")
     try:

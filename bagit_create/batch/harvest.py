@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .. import log
+from .. import access, log
 from ..errors import BicError, ConfigError, Interrupted, InvalidSip, SipError
 from ..job import Job
 from ..main import failure
@@ -53,17 +53,20 @@ class Harvester:
         self._events = _Moving(events)
         self._job: Job | None = None
         self._telling = telling
+        self._connections = access.keep_connections(options)
         self._stopped = False
 
     def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
         """See :class:`bagit_create.batch.work.Maker`."""
         options = replace(self._options, source=item.source, recid=item.recid, target=place)
+        if options.previous is not None and (part := options.previous / place.name).is_dir():
+            options = replace(options, previous=part)  # packages of a job that lie as ours do
 
         def confirm(result: Result) -> None:
             begin(_outcome(item, result))
 
         with log.job(told=self._telling) as own:
-            self._job = Job(options, self._events, own, confirm)
+            self._job = Job(options, self._events, own, confirm, self._connections)
             if self._stopped:
                 self._job.stop()
             try:
@@ -92,13 +95,14 @@ class Harvester:
             job.stop()
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Close the connections."""
+        self._connections.close()
 
 
 def _outcome(item: Item, result: Result) -> Outcome:
     return Outcome(
         number=item.number,
-        state=UNCHANGED if getattr(result, "unchanged", False) else DONE,
+        state=UNCHANGED if result.unchanged else DONE,
         package=result.path.name,
         files=result.files,
         bytes=result.bytes or 0,
@@ -106,6 +110,7 @@ def _outcome(item: Item, result: Result) -> Outcome:
         missing=len(result.missing),
         skipped=len(result.skipped),
         without_checksum=len(result.without_checksum),
+        reused=result.reused,
     )
 
 

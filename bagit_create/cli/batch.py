@@ -34,6 +34,8 @@ OF_A_JOB = (
     "source",
     "base_url",
     "allow_missing",
+    "if_changed",
+    "previous",
     "algorithm",
     "bagit_version",
     "archive",

@@ -29,6 +29,8 @@ far server nothing is changed: there, that is what makes a connection quick.
 """
 KEPT = 32
 """Idle connections that are kept to one server."""
+KEPT_BETWEEN = 16
+"""Idle connections, to whichever servers, that are kept from one record to the next."""
 Key = tuple[str, str, int, str]
 """Scheme, host, port, and the proxy's address (``""`` for none)."""
 
@@ -170,6 +172,21 @@ class Connections:
                 one.close()
             self._busy.clear()
 
+    def rest(self) -> None:
+        """Between two runs: keep some idle connections, and nothing that the last one began."""
+        with self._lock:
+            for one in self._busy:  # of requests that were sent ahead and never asked for
+                one.close()
+            self._busy.clear()
+            left = 0 if self._ended else KEPT_BETWEEN
+            for key, idle in list(self._idle.items()):
+                while len(idle) > left:
+                    idle.pop().close()
+                left -= len(idle)
+                if not idle:
+                    del self._idle[key]
+            self._ended = False
+
     def proxy_for(self, url: str) -> str:
         """The proxy's address for a request, ``""`` for none."""
         if self._proxy is not None:
@@ -200,7 +217,7 @@ class Connections:
         if parts.scheme.startswith("socks"):
             sock = self._through_socks(parts, host, port)
             return self._secured(sock, host) if scheme == "https" else self._ready(sock)
-        sock = self._reach(parts.hostname or "", parts.port or _default_port(parts.scheme))
+        sock = self._reach(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80))
         if parts.scheme == "https":
             sock = self._secured(sock, parts.hostname or "")
         if scheme != "https":
@@ -278,7 +295,3 @@ def proxy_authorization(proxy: SplitResult) -> Mapping[str, str]:
         return {}
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
     return {"Proxy-Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
-
-
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
