@@ -106,9 +106,7 @@ def crew_for(job: JobFolder, orders: Orders, events: Any, only: Shard | None = N
 
 def budget_of(job: JobFolder, orders: Orders) -> None:
     """Keep this process's requests within what the servers allow all workers of the job."""
-    share = getattr(budget, "share", None)
-    if share is not None:
-        share(job.budget, orders.part or 1.0)
+    budget.share(job.budget, orders.part or 1.0)
 
 
 class Teller:

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import errors, log
+from .. import budget, errors, log
 from ..errors import BicError, InputError, Interrupted
 from ..model import Silent
 from .child import Orders, crew_for
-from .crew import BatchEvents
+from .crew import GRACE_S, LOOK_S, BatchEvents
 from .folder import JobFolder
 from .items import Item
 from .outcome import Outcome, Totals, from_line
@@ -34,8 +34,6 @@ START = (
 MOST_WORKERS = 256
 MOST_DEATHS = 5
 """Processes in a row that die before a record has ended; then something is wrong with all."""
-GRACE_S = 60.0
-"""Seconds that processes have to end what cannot be interrupted."""
 
 
 class Quiet(Silent):
@@ -78,6 +76,9 @@ def run(
         raise Interrupted(
             "Interrupted.", hint="run the job again; what is finished is not made again"
         ) from err
+    finally:
+        if number == 1:
+            budget.forget()  # what this process does next is no part of the job
     return followed.totals
 
 
@@ -146,13 +147,16 @@ class _Processes:
         self._deaths = 0
         self._fatal: dict[str, Any] | None = None
         shares = [orders.workers // number + (i < orders.workers % number) for i in range(number)]
-        self._orders = [replace(orders, workers=one) for one in shares]
+        # A part of what a server allows is kept by each process alone.
+        self._orders = [
+            replace(orders, workers=one, part=orders.part and orders.part * one / orders.workers)
+            for one in shares
+        ]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
-        self._threads: list[threading.Thread] = []
+        # Ctrl-C in Thread.join() makes Python 3.11 take the thread for ended.
+        self._ended = [threading.Event() for _ in range(number)]
         for index in range(number):
-            thread = threading.Thread(target=self._keep, args=(index,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            threading.Thread(target=self._keep, args=(index,), daemon=True).start()
 
     def wait(self) -> None:
         """Wait for all of them.
@@ -160,9 +164,9 @@ class _Processes:
         :raises BicError: what one of them could not go on for.
         """
         try:
-            for thread in self._threads:
-                while thread.is_alive():  # a join that is interrupted would take it for ended
-                    thread.join(0.2)
+            for ended in self._ended:
+                while not ended.wait(LOOK_S):
+                    pass
         except BaseException:
             self._stop()
             self._wait_for_end()
@@ -181,14 +185,19 @@ class _Processes:
     def _wait_for_end(self) -> None:
         until = time.monotonic() + GRACE_S
         try:
-            for thread in self._threads:
-                while thread.is_alive() and time.monotonic() < until:
-                    thread.join(0.1)
+            for ended in self._ended:
+                ended.wait(max(0.0, until - time.monotonic()))
         finally:
             for child in list(self._running.values()):
                 child.kill()
 
     def _keep(self, index: int) -> None:
+        try:
+            self._restart(index)
+        finally:
+            self._ended[index].set()
+
+    def _restart(self, index: int) -> None:
         """Run one process, and another one when it dies."""
         while not self._stopping:
             try:

@@ -16,6 +16,7 @@ _lock = threading.Lock()
 _budgets: dict[tuple[str, str, int | None, str], Budget] = {}
 _folder: Path | None = None
 _part: float | None = None
+_asked: tuple[Path, float] | None = None
 _warned = False
 
 
@@ -31,11 +32,14 @@ def share(folder: Path, part: float = 1.0) -> None:
         than 1 is kept by this process alone.
     :raises ValueError: if ``part`` is none.
     """
-    global _folder, _part
+    global _folder, _part, _asked
     if not 0 < part <= 1:
         raise ValueError("a part is above 0 and at most 1")
+    if _asked == (folder, part):
+        return
     forget()
     with _lock:
+        _asked = folder, part
         _part = part
         if part == 1:
             try:
@@ -47,12 +51,12 @@ def share(folder: Path, part: float = 1.0) -> None:
 
 def forget() -> None:
     """Begin anew with every server, each process for itself."""
-    global _folder, _part, _warned
+    global _folder, _part, _asked, _warned
     with _lock:
         for one in _budgets.values():
             one.close()
         _budgets.clear()
-        _folder, _part, _warned = None, None, False
+        _folder, _part, _asked, _warned = None, None, None, False
 
 
 def budget_for(place: Place, user: str, known: Limits = ()) -> Budget:

@@ -76,6 +76,8 @@ class Pace:
         """The tightest limit of each server, by name."""
         found = []
         for server, kinds in sorted(self._limits.items()):
+            if not kinds:
+                continue
             every = (
                 Limit(server, number, seen if named else _usual(seen), named)
                 for number, (seen, named) in kinds.items()
