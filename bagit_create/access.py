@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import config, credentials, log, sso
 from .client import Client
-from .config import Instance, requests_allowed
+from .config import Instance
 from .credentials import Secret
 from .errors import InputError
+from .limits import requests_allowed
 from .model import Events
 from .options import JobOptions
 from .wire import Wire

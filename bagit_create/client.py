@@ -66,8 +66,7 @@ class Client:
         self._own_hosts = {wire.origin[1], *(host.partition(":")[0] for host in hosts)}
         self._retries = retries
         self._max_wait = max_wait
-        self._hint = credential_hint
-        self._limits = limits
+        self._hint, self._limits = credential_hint, limits
         self._events = events or Silent()
         self._stopped = threading.Event()
         self._pauses = Pauses(self._events, self._stopped)

@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .errors import ConfigError, InputError
+from .limits import requests_allowed
 
 CONFIG_VARIABLE = "BIC_CONFIG"
-_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _DOI = re.compile(r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)$", re.IGNORECASE)
 
 
@@ -37,7 +37,7 @@ class Instance:
     ``credential_cookie`` is the name of the cookie that carries it, for a kind that knows no
     tokens. ``eos_mount`` is where EOS may be mounted on this machine, ``oai_id`` the OAI identifier
     of a record (``{recid}`` in it), ``bibdocfile`` where that program is on the server. A text of
-    ``limits`` tells which limits of requests hold together (:func:`requests_allowed`).
+    ``limits`` tells which limits of requests hold together (:mod:`.limits`).
     ``configured`` is false for a server named on the command line.
     """
 
@@ -230,20 +230,6 @@ def _merged(user: Path | None, mtime_ns: int) -> Config:
     )
 
 
-def requests_allowed(text: str) -> tuple[tuple[int, float], ...]:
-    """Read limits that hold together, as ``60/minute 2000/hour``: requests, and seconds.
-
-    :raises ValueError: naming the one that is no limit.
-    """
-    found = []
-    for one in text.split():
-        match = re.fullmatch(r"([1-9]\d{0,8})/(second|minute|hour|day)", one)
-        if match is None:
-            raise ValueError(one)
-        found.append((int(match[1]), _SECONDS[match[2]]))
-    return tuple(found)
-
-
 def is_web_address(text: str) -> bool:
     """Whether this is an http or https address that can be taken apart."""
     try:
@@ -307,9 +293,8 @@ def _instance(
         try:
             requests_allowed(text)
         except ValueError as err:
+            hint = 'write limits that hold together as "60/minute 2000/hour"'
             raise ConfigError(
-                f"{str(err)!r} in 'limits' is no limit.",
-                where=where,
-                hint='write limits that hold together as "60/minute 2000/hour"',
+                f"{str(err)!r} in 'limits' is no limit.", where=where, hint=hint
             ) from err
     return Instance(name=name, origin_file=origin, **values)

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -74,7 +75,8 @@ class Wire:
         self._jar = jar
         self._share = share
         self.timeout = timeout
-        self._ahead: dict[bytes, tuple[Connection, float]] = {}
+        self._lock = Lock()
+        self._ahead: dict[bytes, tuple[Connection | None, float]] = {}
         self.on_answer: Callable[[str, str, Response], None] | None = None
         """Told of the method, the address and the head of each answer; must be quick."""
         self._connections = Connections(proxy.value if proxy else None, timeout, verify, judge)
@@ -158,13 +160,22 @@ class Wire:
         The server can work on it meanwhile. What goes wrong is told then.
         """
         request, key = self._request("GET", url, headers, None)
+        if self._ahead.setdefault(request, mine := (None, monotonic())) is not mine:
+            return  # one record may name a file twice, and this is sent once
         connection = self._connections.idle(*key)
-        if connection is None:
-            return
-        try:
-            connection.sock.sendall(request)
-            self._ahead[request] = connection, monotonic()
-        except OSError:
+        if connection is not None:
+            try:
+                connection.sock.sendall(request)
+            except OSError:
+                self._connections.drop(connection)
+                connection = None
+        with self._lock:
+            if self._ahead.get(request) is mine:
+                del self._ahead[request]
+                if connection is not None:
+                    self._ahead[request] = connection, monotonic()
+                    return
+        if connection is not None:  # it was asked for meanwhile
             self._connections.drop(connection)
 
     def _request(
@@ -201,8 +212,10 @@ class Wire:
 
     def _exchange(self, request: bytes, method: str, key: Key) -> Response:
         """Send and receive; a kept connection that was closed meanwhile is replaced once."""
-        connection, sent = self._ahead.pop(request, (None, 0.0))
+        with self._lock:
+            connection, sent = self._ahead.pop(request, (None, 0.0))
         if connection is None:
+            sent = 0.0
             connection = self._connections.take(*key)
         while True:
             reader = connection.reader

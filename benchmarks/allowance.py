@@ -42,6 +42,10 @@ OURS, KNOWN, EACH, NAIVE = (
 )
 
 
+START_S = 1.5
+"""Seconds until all processes that ask have started."""
+
+
 async def serve(port: int, limiter: Limiter, latency: tuple[float, float]) -> None:
     """Answer until ended; ``/told`` tells what was counted."""
 
@@ -128,7 +132,7 @@ def measure(
         asking: list[subprocess.Popen[bytes]] = []
         try:
             await_server(server, port)
-            start = time.time() + 2
+            start = time.time() + START_S
             for threads in {1: [1]}.get(workers, [workers // 2, workers - workers // 2]):
                 given = [url, threads, way, folder, start, start + seconds, [limits]]
                 asking.append(subprocess.Popen([*me, "--ask", json.dumps(given)]))

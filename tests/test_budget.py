@@ -121,6 +121,49 @@ def test_limits_that_hold_together_are_kept_when_one_of_them_is_told() -> None:
         assert left or max(waits) > 600
 
 
+def test_a_configured_limit_reaches_the_run(server: Scripted, tmp_path: Path) -> None:
+    """It is out of requests after two, though answers tell of sixty."""
+    config = server.config(tmp_path)
+    with open(config, "a", encoding="utf-8") as file:
+        file.write('limits = ["60/minute 2/hour", "100/minute 9/hour"]\n')
+    listing = server.answers["/api/records/r"]
+
+    def telling(asked: Asked) -> bytes:
+        made = listing(asked)
+        assert isinstance(made, bytes)
+        fields = b"\r\nX-RateLimit-Limit: 60\r\nX-RateLimit-Remaining: 59\r\nX-RateLimit-Reset: 60"
+        return made.replace(b"\r\n", fields + b"\r\n", 1)
+
+    server.answers["/api/records/r"] = telling
+    result = process("r", "scripted", target=tmp_path / "out", config=config, max_wait=10)
+
+    assert 7 == result["exit_code"] and "run the same command again after" in result["hint"]
+    assert 2 == len(server.asked)
+
+
+@pytest.mark.parametrize("text", ["60", "60/fortnight", "0/hour", "-1/hour", "60/minute, 2/hour"])
+def test_a_limit_that_is_none_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+    """Before anything is asked."""
+    (tmp_path / "own.toml").write_text(f'[zenodo]\nlimits = ["{text}"]\n')
+    result = process("1", "zenodo", target=tmp_path, config=tmp_path / "own.toml")
+
+    assert 3 == result["exit_code"]
+    assert "in 'limits' is no limit" in result["errormsg"]
+
+
+def test_a_servers_clock_that_is_wrong_does_not_lengthen_the_wait() -> None:
+    """Its moments are taken by its own clock."""
+    for wrong in (-3600, 3600):
+        one = Budget()
+        one.begin()
+        there = time.time() + wrong
+        headers = {"x-ratelimit-limit": "9", "x-ratelimit-remaining": "0"}
+        headers["x-ratelimit-reset"] = str(int(there) + 30)
+        one.learn(200, {**headers, "date": formatdate(there, usegmt=True)})
+
+        assert 28 < one.begin() < 33
+
+
 def test_a_list_of_all_limits_is_believed() -> None:
     """Although only one is counted down."""
     one = Budget()

@@ -31,10 +31,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     # what was asked for, and which servers there are
     "checksums": {"errors", "model"},
-    "config": {"errors"},
+    "limits": set(),
+    "config": {"errors", "limits"},
     "credentials": {"config", "errors"},
     "options": {"checksums", "config", "credentials", "errors"},
-    # names and addresses
+    # names, addresses, and pages for people
+    "page": {"log"},
     "paths": GROUND,
     "tree": GROUND,
     "urls": GROUND,
@@ -55,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transfer": GROUND | {"bodies", "checksums", "client", "urls"},
     # the package: never a network
     "sip": GROUND | {"checksums", "options", "paths", "urls", "version"},
-    "validation": GROUND | {"checksums", "paths", "urls"},
+    "validation": GROUND | {"checksums", "page", "paths", "urls"},
     # a package that changes: everything but where records come from
     "completion": GROUND
     | {
@@ -77,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assembly": GROUND
     | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
     "sso": {"errors"},
-    "access": GROUND | {"client", "config", "credentials", "options", "sso", "wire"},
+    "access": GROUND | {"client", "config", "credentials", "limits", "options", "sso", "wire"},
     "job": GROUND
     | {
         "access",
@@ -97,7 +99,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": GROUND
     | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
     "batch": GROUND
-    | {"access", "budget", "config", "credentials", "job", "main", "options", "sip", "version"},
+    | {"access", "budget", "config", "credentials", "job", "main", "options", "page", "sip"}
+    | {"version"},
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}

@@ -18,7 +18,7 @@ import pytest
 from asking import ask
 
 from bagit_create import budget
-from bagit_create.budget import history, shared
+from bagit_create.budget import history, shared, windows
 from bagit_create.client import Client
 from bagit_create.credentials import Secret
 from bagit_create.sandbox import Fault, Sandbox
@@ -81,10 +81,13 @@ def lines(folder: Path) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_processes_and_threads_keep_a_limit_together(sandbox: Sandbox, start: Start) -> None:
-    """All that is allowed is used, and none is refused."""
-    limiter = limited(sandbox, LONG)
-    for one in [start(5, 1.0), start(5, 1.0), start(1, 1.0)]:
+@pytest.mark.parametrize("more", [{}, {"form": "draft"}, {"grain": 1.0}], ids=str)
+def test_processes_and_threads_keep_a_limit_together(
+    sandbox: Sandbox, start: Start, more: dict[str, Any]
+) -> None:
+    """All that is allowed is used, and none is refused, in whichever words it is told."""
+    limiter = limited(sandbox, LONG, **more)
+    for one in [start(5, 0.7), start(5, 0.7), start(1, 0.7)]:
         one.communicate(timeout=20)
 
     assert (LONG[0], 0) == (limiter.allowed, limiter.refused)
@@ -256,7 +259,7 @@ def test_a_file_that_has_grown_is_followed_by_a_short_one(
     limiter = limited(sandbox, (150, 30.0))
     monkeypatch.setattr(shared, "LONGEST", 1500)
     monkeypatch.setattr(history, "LOOK_S", 0.02)
-    other = start(4, 2.0)
+    other = start(4, 1.0)
     ask(
         client_of(sandbox),
         sandbox.url("zenodo") + "/api/records/1",
@@ -368,6 +371,21 @@ def test_who_had_no_answer_does_not_make_the_others_wait(job: Path) -> None:
     assert 0 < one.begin(url)
     one.end(answered=False)
 
+    assert 0 == one.begin(url)
+
+
+def test_who_is_killed_before_the_first_answer_is_waited_for_only_a_while(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then another one goes alone."""
+    monkeypatch.setattr(windows, "PATIENCE_S", 0.3)
+    url = "https://example.org/api/records/1"
+    assert 0 == budget.budget_for(HERE, "").begin(url)
+    budget.share(job)  # as another process would, which has nothing but the folder
+    one = budget.budget_for(HERE, "")
+
+    assert 0 < one.begin(url) <= 0.3
+    time.sleep(0.31)
     assert 0 == one.begin(url)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .allowance import allowances, clock_ahead, policies
 from .history import History
 from .shared import SharedLog, route_of
-from .windows import Windows
+from .windows import POLL_S, Windows
 
 SPARED = 0.1
 """Part of an allowance that a run of its own uses slowly: others may count on it too."""
@@ -60,6 +60,7 @@ class Budget:
         self._held: dict[str, tuple[float, int, bool]] = {}
         self._asking: set[int] = set()
         self._openers: set[int] = set()
+        self._first = (0, 0.0)
         self._ahead = 0.0
         self._width: int | None = None
         self._running = 0
@@ -88,7 +89,7 @@ class Budget:
                 route = route_of(url, self._salt)
                 due = self._due(route, now)
                 if due > now:
-                    return due - now
+                    return self._patience(due, now)
                 if self._held.pop(route, (0.0, 0, False))[2]:
                     self._openers.add(threading.get_ident())
                 self._asking.add(threading.get_ident())
@@ -229,3 +230,12 @@ class Budget:
             return max(state.plan(route, now, ahead).again, now + 0.001)
         self._held[route] = slot, state.breaks, state.opening == slot
         return slot
+
+    def _patience(self, due: float, now: float) -> float:
+        """Seconds to wait for a turn; one of those who wait looks often whether it may go ahead."""
+        me = threading.get_ident()
+        first, until = self._first
+        if not self._state.alone or not self._asking or (first != me and now < until):
+            return due - now
+        self._first = me, now + 5 * POLL_S
+        return min(due - now, POLL_S)

@@ -169,7 +169,7 @@ class Windows:
                 window.used = max(window.used, window.limit - left)
                 window.length = None
             else:
-                most = key or left  # some tell no limit
+                most = key or left + 1  # some tell no limit
                 following = Window(most, now, end, most - left + coming, grain, own=1 + coming)
                 if window is not None and window.end > now:  # one whose end moves all the time
                     following.next = window.next

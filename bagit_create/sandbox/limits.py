@@ -25,14 +25,13 @@ class Limiter:
     ``limits`` hold where no pattern of ``paths`` fits, which has its own. ``grain`` is what the
     reset is rounded to, in seconds: 1 for Unix seconds as usual, 0.001 for milliseconds. ``form``
     is how answers tell: ``x`` (``X-RateLimit-*``), ``draft`` (``RateLimit``, in seconds from now),
-    ``refusals`` (only those have headers), ``silent``. ``ahead`` is how wrong the clock is.
+    ``refusals`` (as ``x``, but only those have headers).
     """
 
     limits: Limits
     paths: Mapping[str, Limits] = field(default_factory=dict)
     grain: float = 1.0
     form: str = "x"
-    ahead: float = 0.0
     allowed: int = 0
     refused: int = 0
     most: dict[tuple[int, float], list[int]] = field(default_factory=dict)
@@ -70,12 +69,12 @@ class Limiter:
 
     def _told(self, shown: tuple[int, int, float], now: float, refused: bool) -> dict[str, str]:
         number, left, end = shown
-        if self.form == "silent" or (self.form == "refusals" and not refused):
+        if self.form == "refusals" and not refused:
             return {}
         wait = str(int(end - now) + 1)
         if self.form == "draft":
             return {"RateLimit": f'"default";r={left};t={wait}', "Retry-After": wait}
-        reset = int(1 + (end + self.ahead) / self.grain)
+        reset = int(1 + end / self.grain)
         return {
             "X-RateLimit-Limit": str(number),
             "X-RateLimit-Remaining": str(left),

@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = 60
-    _limits: Mapping[str, str] = {}
+    _limits: Mapping[str, str] | None = None
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal."""
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         up = self.upstream
         request = self._arrived()
         fault = up.faults.find(up.name, request.path)
-        limiter, allowed, self._limits = up.faults.limiters.get(up.name), True, {}
+        limiter, allowed, self._limits = up.faults.limiters.get(up.name), True, None
         if limiter is not None:
             user = f"{request.headers.get('user-agent')} {request.headers.get('authorization')}"
             allowed, self._limits = limiter.take(user, request.path)
@@ -165,7 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, reply: Reply, length: int | None) -> None:
         self.send_response(reply.status)
-        for name, value in {**reply.headers, **self._limits}.items():
+        told = reply.headers
+        if self._limits is not None:  # in place of what the upstream would tell
+            told = {k: v for k, v in told.items() if not k.startswith("X-RateLimit")}
+            told |= self._limits
+        for name, value in told.items():
             self.send_header(name, value)
         if length is None and reply.status != 304:
             self.send_header("Transfer-Encoding", "chunked")

@@ -13,6 +13,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -128,29 +129,54 @@ def _is_empty(folder: str) -> bool:
 
 
 class Heartbeat:
-    """Touches a folder now and then. ``lost`` says whether another run has taken it over."""
+    """Touches a folder now and then. ``lost`` says whether another run has taken it over.
+
+    One thread does it for all of a process: of a million records each would need its own.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="bic-heartbeat", daemon=True)
         self.lost = False
-        self._thread.start()
+        with _lock:
+            _beating.add(self)
+            _start_beating()
 
-    def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT_S):
-            try:
-                os.utime(self._folder)
-            except FileNotFoundError:
-                self.lost = True
-                return
-            except OSError:  # a network file system may be away for a while
-                continue
+    def beat(self) -> None:
+        """Give a sign of life."""
+        try:
+            os.utime(self._folder)
+        except FileNotFoundError:
+            self.lost = True
+        except OSError:  # a network file system may be away for a while
+            pass
 
     def end(self) -> None:
         """No more signs of life."""
-        self._ended.set()
-        self._thread.join()
+        with _lock:
+            _beating.discard(self)
+
+
+_beating: set[Heartbeat] = set()
+_beater: tuple[int, threading.Thread] | None = None
+
+
+def _start_beating() -> None:
+    """Start the thread, unless this process has it: a process that forks leaves it behind."""
+    global _beater
+    if _beater is None or _beater[0] != os.getpid() or not _beater[1].is_alive():
+        thread = threading.Thread(target=_beat_on, name="bic-heartbeat", daemon=True)
+        _beater = os.getpid(), thread
+        thread.start()
+
+
+def _beat_on() -> None:
+    while True:
+        time.sleep(HEARTBEAT_S)
+        with _lock:
+            beating = list(_beating)
+        for one in beating:
+            if not one.lost:
+                one.beat()
 
 
 @lru_cache(4)

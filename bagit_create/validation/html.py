@@ -1,8 +1,4 @@
-"""A report as one HTML page, for people who have never heard of BagIt.
-
-The page needs no script and nothing from elsewhere, so it can be mailed and archived. All that
-comes from a bag is made visible and escaped; a Content-Security-Policy forbids what slips by.
-"""
+"""A report as one HTML page, for people who have never heard of BagIt."""
 
 from __future__ import annotations
 
@@ -10,19 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from html import escape
 
-from ..log import visible
+from ..page import code, document, duration, size, text
 from ..report import FileType, Finding, Report
 from .catalogue import advice, title
-from .htmlstyle import CSS
+from .htmlstyle import STYLE
 
 SHOWN = 10
 """Findings of a kind that are shown at once, and printed; the others unfold."""
 TYPES = 10
 """File types that get a row of their own."""
-LONGEST = 1000
-"""Characters of one text from a bag: a name of a megabyte must not make a page of gigabytes."""
 
 _VERDICTS = {
     "valid": ("✔", "Sound", "Everything that the package lists is here, and nothing was changed."),
@@ -71,29 +64,25 @@ def page(reports: Sequence[Report], *, made_by: str = "") -> str:
     :param made_by: the tool and its version, for the foot of the page.
     :returns: a complete document; write it as UTF-8.
     """
-    return "".join(_page(reports, made_by))
-
-
-def _page(reports: Sequence[Report], made_by: str) -> Iterator[str]:
     alone = len(reports) == 1
     name = _name(reports[0]) if alone else f"{len(reports):,} packages"
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
-        " style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n"
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>Check of {_text(name)}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>Check of {_code(name) if alone else name}</h1>\n"
-    )
+    heading = f"Check of {code(name) if alone else name}"
+    return "".join(document(f"Check of {name}", heading, STYLE, _main(reports), _footer(made_by)))
+
+
+def _main(reports: Sequence[Report]) -> Iterator[str]:
+    alone = len(reports) == 1
     if not alone:
         yield from _summary(reports)
     for number, report in enumerate(reports, 1):
         yield from _package(number, report, alone)
-    yield "</main>\n<footer>\n<h2>Words used here</h2>\n<dl>\n"
+
+
+def _footer(made_by: str) -> Iterator[str]:
+    yield "<h2>Words used here</h2>\n<dl>\n"
     for word, meaning in _GLOSSARY.items():
         yield f"<dt>{word}</dt><dd>{meaning}</dd>\n"
-    yield "</dl>\n" + (f"<p>Made by {_text(made_by)}.</p>\n" if made_by else "")
-    yield "</footer>\n</body>\n</html>\n"
+    yield "</dl>\n" + (f"<p>Made by {text(made_by)}.</p>\n" if made_by else "")
 
 
 def _summary(reports: Sequence[Report]) -> Iterator[str]:
@@ -110,11 +99,11 @@ def _summary(reports: Sequence[Report]) -> Iterator[str]:
             f"{_count(report, 'error'):,}",
             f"{_count(report, 'warning'):,}",
             f"{report.files:,}",
-            _size(report.bytes),
+            size(report.bytes),
             f"{report.to_fetch_files:,}",
         )
         yield (
-            f'<tr><th scope="row"><a href="#package-{number}">{_code(_name(report))}</a></th>'
+            f'<tr><th scope="row"><a href="#package-{number}">{code(_name(report))}</a></th>'
             f"<td>{_badge(report)}</td>"
             + "".join(f'<td class="n">{one}</td>' for one in numbers)
             + "</tr>\n"
@@ -125,7 +114,7 @@ def _summary(reports: Sequence[Report]) -> Iterator[str]:
 def _package(number: int, report: Report, alone: bool) -> Iterator[str]:
     yield f'<section id="package-{number}">\n'
     if not alone:
-        yield f"<h2>{_code(_name(report))}</h2>\n"
+        yield f"<h2>{code(_name(report))}</h2>\n"
     unread = report.verdict == "valid" and report.mode == "fast"
     explained = _UNREAD if unread else _VERDICTS.get(report.verdict, ("", "", ""))[2]
     yield f'<p class="verdict {_kind(report)}">{_badge(report)} {explained}</p>\n'
@@ -141,34 +130,34 @@ def _package(number: int, report: Report, alone: bool) -> Iterator[str]:
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
-    yield "Where", _code(str(report.path))
+    yield "Where", code(str(report.path))
     if report.checked:
         when = datetime.fromtimestamp(report.checked, UTC)
-        took = f", in {_duration(report.seconds)}" if report.seconds else ""
+        took = f", in {duration(report.seconds)}" if report.seconds else ""
         yield "When", f"{when:%Y-%m-%d at %H:%M} UTC{took}"
-    yield "How", _MODES.get(report.mode) or _text(report.mode)
+    yield "How", _MODES.get(report.mode) or text(report.mode)
     kind = "CERN SIP, which is a bag" if report.is_sip else "Bag"
-    version = f" of BagIt version {_text(report.version)}" if report.version else ""
+    version = f" of BagIt version {text(report.version)}" if report.version else ""
     yield "Kind of package", kind + version
     if report.algorithms:
-        yield "Checksums", _text(", ".join(report.algorithms))
+        yield "Checksums", text(", ".join(report.algorithms))
     if report.profile:
-        yield "Profile checked", _code(report.profile)
-    yield "Files here", f"{report.files:,} ({_size(report.bytes)})"
+        yield "Profile checked", code(report.profile)
+    yield "Files here", f"{report.files:,} ({size(report.bytes)})"
     if report.to_fetch_files:
-        size = report.to_fetch_bytes
-        told = "some of unknown size" if size is None else _size(size)
+        due = report.to_fetch_bytes
+        told = "some of unknown size" if due is None else size(due)
         yield "Still to fetch", f"{report.to_fetch_files:,} ({told})"
     if report.opinion:
-        yield "A second opinion", _text(report.opinion)
+        yield "A second opinion", text(report.opinion)
 
 
 def _types(types: Sequence[FileType]) -> Iterator[str]:
     total = sum(one.bytes for one in types)
-    rows = [(f"{_code(one.suffix)}" if one.suffix else "no suffix", one) for one in types[:TYPES]]
+    rows = [(f"{code(one.suffix)}" if one.suffix else "no suffix", one) for one in types[:TYPES]]
     if rest := types[TYPES:]:
-        files, size = sum(one.files for one in rest), sum(one.bytes for one in rest)
-        rows.append((f"{len(rest):,} other kinds", FileType("", files, size)))
+        others = FileType("", sum(one.files for one in rest), sum(one.bytes for one in rest))
+        rows.append((f"{len(rest):,} other kinds", others))
     yield '<table class="types">\n<caption>Preserved files by the ending of their names</caption>\n'
     yield '<thead><tr><th scope="col">Ending</th><th scope="col" class="n">Files</th>'
     yield '<th scope="col" class="n">Size</th><th scope="col">Share of the size</th></tr></thead>\n'
@@ -177,7 +166,7 @@ def _types(types: Sequence[FileType]) -> Iterator[str]:
         told = f"{share:.1f} %" if share >= 0.1 or not one.bytes else "under 0.1 %"
         yield (
             f'<tr><th scope="row">{label}</th><td class="n">{one.files:,}</td>'
-            f'<td class="n">{_size(one.bytes)}</td><td class="share">'
+            f'<td class="n">{size(one.bytes)}</td><td class="share">'
             f'<span class="bar" style="width:{share * 0.6:.1f}%"></span> {told}</td></tr>\n'
         )
     yield "</table>\n"
@@ -207,11 +196,11 @@ def _group(number: str, level: str, findings: Sequence[Finding]) -> Iterator[str
     todo = findings[0].advice or advice(number)
     yield (
         f'<details class="kind {level}"{"" if level == "information" else " open"}>\n'
-        f'<summary>{_text(about)} <span class="id">{_text(number)}, '
+        f'<summary>{text(about)} <span class="id">{text(number)}, '
         f'{count:,} {"place" if count == 1 else "places"}</span></summary>\n'
     )
     if todo:
-        yield f"<p><b>What to do:</b> {_text(todo)}</p>\n"
+        yield f"<p><b>What to do:</b> {text(todo)}</p>\n"
     yield from _table(findings[:SHOWN])
     if rest := findings[SHOWN:]:
         yield f"<details>\n<summary>Show {len(rest):,} more</summary>\n"
@@ -229,11 +218,11 @@ def _table(findings: Sequence[Finding]) -> Iterator[str]:
     yield "</tr></thead>\n<tbody>\n"
     for one in findings:
         place = f" line {one.line:,}" if one.line is not None else ""
-        place += f" at {_code(one.pointer)}" if one.pointer else ""
-        where = _code(one.file) if one.file else "the package"
-        yield f'<tr><th scope="row">{where}{place}</th><td>{_text(one.message)}</td>'
+        place += f" at {code(one.pointer)}" if one.pointer else ""
+        where = code(one.file) if one.file else "the package"
+        yield f'<tr><th scope="row">{where}{place}</th><td>{text(one.message)}</td>'
         if differs:
-            yield f"<td>{_code(one.expected)}</td><td>{_code(one.found)}</td>"
+            yield f"<td>{code(one.expected)}</td><td>{code(one.found)}</td>"
         yield "</tr>\n"
     yield "</tbody>\n</table>\n"
 
@@ -247,7 +236,7 @@ def _badge(report: Report) -> str:
 
 def _word(report: Report) -> str:
     known = _VERDICTS.get(report.verdict)
-    return known[1] if known else _text(report.verdict)
+    return known[1] if known else text(report.verdict)
 
 
 def _name(report: Report) -> str:
@@ -260,33 +249,3 @@ def _kind(report: Report) -> str:
 
 def _count(report: Report, level: str) -> int:
     return report.counts.get(level) or sum(one.level == level for one in report.findings)
-
-
-def _text(value: str) -> str:
-    """Text from outside, harmless: nothing in it is markup, invisible, or endless."""
-    cut = value if len(value) <= LONGEST else value[:LONGEST] + "…"
-    return escape(visible(cut))
-
-
-def _code(value: str) -> str:
-    return f"<code>{_text(value)}</code>" if value else ""
-
-
-def _size(size: int) -> str:
-    """Bytes for people, in powers of 1000."""
-    if size < 1000:
-        return f"{size} {'byte' if size == 1 else 'bytes'}"
-    number = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        number /= 1000
-        if number < 999.95:
-            break
-    return f"{number:,.1f} {unit}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return "less than a second"
-    if seconds < 120:
-        return f"{seconds:.1f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -64,9 +64,13 @@ def each(
 ) -> None:
     """Call ``work`` for every item: large files in threads, small ones in this one.
 
-    :param items: gone through twice; nothing is kept of them.
+    :param items: gone through more than once; nothing is kept of them.
     """
     width = max(1, min(jobs, os.cpu_count() or 1))
+    if not any(size(item) > SMALL for item in items):
+        for item in items:
+            work(item)
+        return
     large = (item for item in items if size(item) > SMALL)
     lock = Lock()
     stopped = Event()
