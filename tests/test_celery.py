@@ -251,16 +251,17 @@ def test_a_worker_that_is_shut_down_leaves_its_shard_to_others(
     assert ["9000", "9001", "9002"] == packages(job)
 
 
+@pytest.mark.parametrize("part", ["", "logs"])
 def test_a_job_folder_that_is_away_is_tried_again(
-    engine: Engine, tmp_path: Path, config_file: Path, sandbox: Sandbox
+    part: str, engine: Engine, tmp_path: Path, config_file: Path, sandbox: Sandbox
 ) -> None:
-    """As is whatever else stops every record."""
+    """As is whatever else stops every record: no worker throws the messages away."""
     job = job_of(tmp_path, config_file, sandbox, 1, 1)
-    (job / "logs").rename(job / "away")
     engine.submit(job)
+    (job / part).rename(tmp_path / "away")
     engine.worker("-P", "solo")
     wait_for(lambda: "Retry in" in engine.told(), "it is to be tried again")
-    (job / "away").rename(job / "logs")
+    (tmp_path / "away").rename(job / part)
     wait_for(lambda: is_complete(job), "all is done")
 
     assert ["9000"] == packages(job)
@@ -302,7 +303,7 @@ def test_a_shard_that_another_has_is_left_to_it(
 def test_a_shard_that_is_none_is_refused(
     shard: str, tmp_path: Path, config_file: Path, sandbox: Sandbox
 ) -> None:
-    """For good: trying again would not help."""
+    """Trying again would not help."""
     job = job_of(tmp_path, config_file, sandbox, 1, 1)
 
     with pytest.raises(InputError):

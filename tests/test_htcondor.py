@@ -17,7 +17,8 @@ from batches import Bench, bench
 from click.testing import CliRunner, Result
 
 from bagit_create import batch
-from bagit_create.batch.htcondor import FOLDER, Plan, description, quoted, submit, system, write
+from bagit_create.batch.condorsyntax import quoted
+from bagit_create.batch.htcondor import FOLDER, Plan, description, submit, system, write
 from bagit_create.cli import cli
 from bagit_create.errors import ConfigError, InputError
 from bagit_create.options import JobOptions

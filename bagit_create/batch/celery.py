@@ -53,6 +53,9 @@ TAKEN_S = 60.0
 """Seconds after which a shard that another worker has is looked at again."""
 FIRST_BACK_S, LONGEST_BACK_S = 30.0, 1800.0
 """Seconds after which a shard is tried again that no record can be made of."""
+MOST_LOOKS = 60
+"""How often a job folder is looked for that is not there: a worker without the file system would
+else throw away one message after the other. That takes a day."""
 PATIENCE_S = 120.0
 """Seconds a task itself waits for a server that is not there: others may use the worker."""
 VISIBILITY_S = 3600.0
@@ -97,9 +100,16 @@ def _work(self: Any, job: str, shard: str) -> dict[str, Any]:
     :param shard: as ``01-000123``.
     :returns: what this task has made: ``state`` is ``"finished"``, ``"finished before"``, or
         ``"taken"`` if another worker has the shard, whose own message will see to it.
-    :raises InputError: if there is no such job or shard, or no record can be made as it is put.
+    :raises InputError: if there is no such job (for a day) or shard, or no record can be made as it
+        is put.
     """
-    folder, which = JobFolder(Path(job)), Shard.named(shard)
+    which = Shard.named(shard)
+    try:
+        folder = JobFolder(Path(job))
+    except (InputError, OSError) as err:
+        if self.request.retries >= MOST_LOOKS:
+            raise
+        raise self.retry(exc=err, countdown=_back_off(self)) from err
     folder.items(which)
     tally, taken = _Tally(), False
     facts = {"job": str(folder.path), "shard": which.name}
@@ -117,8 +127,7 @@ def _work(self: Any, job: str, shard: str) -> dict[str, Any]:
     except InputError:
         raise
     except (BicError, OSError) as err:  # OSError: the job folder is away for a while
-        seconds = min(FIRST_BACK_S * 2 ** min(self.request.retries, 10), LONGEST_BACK_S)
-        raise self.retry(exc=err, countdown=_at_most(self.app, seconds)) from err
+        raise self.retry(exc=err, countdown=_back_off(self)) from err
     if which in folder.finished():
         return {**facts, "state": "finished", **tally.totals.as_dict()}
     if not taken:  # this worker is being ended
@@ -134,6 +143,11 @@ def _is_last_message(request: Any) -> bool:
     A message that comes again is taken from the worker that had it, dead or alive.
     """
     return bool((request.delivery_info or {}).get("redelivered") or request.retries)
+
+
+def _back_off(task: Any) -> float:
+    seconds = min(FIRST_BACK_S * 2 ** min(task.request.retries, 10), LONGEST_BACK_S)
+    return _at_most(task.app, seconds)
 
 
 def _at_most(app: Any, seconds: float) -> float:

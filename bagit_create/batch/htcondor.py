@@ -14,13 +14,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, InputError, Interrupted, Unreachable
 from ..sip.disk import cannot_write
+from .condorsyntax import in_megabytes, is_size, plain, quoted
 from .folder import JobFolder
 from .run import MOST_WORKERS
 
@@ -46,8 +46,6 @@ GRACE_S = 180
 """Seconds that a job has to end after SIGTERM; it waits for files that cannot be interrupted."""
 SUBMIT_S = 600
 """Seconds that condor_submit may take."""
-_SIZE = re.compile(r"\d{1,9}(\.\d{1,3})? ?[KMGT]?B?", re.IGNORECASE)
-_CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,7 @@ class Plan:
         if not 1 <= self.workers <= MOST_WORKERS:
             faults.append(f"--workers is at least 1 and at most {MOST_WORKERS}.")
         for name in ("memory", "disk"):
-            if not _SIZE.fullmatch(getattr(self, name).strip()):
+            if not is_size(getattr(self, name)):
                 faults.append(f"--{name} is a size, as '4 GB' or 500MB.")
         if self.flavour is not None and self.runtime is not None:
             faults.append("--flavour does not go with --runtime.")
@@ -142,11 +140,11 @@ def description(job: JobFolder, plan: Plan, path: Path) -> str:
     words += ["--workers", str(plan.workers), "--processes", str(min(plan.cpus, plan.workers))]
     words += ["--share", f"1/{min(plan.at_once, plan.jobs)}"]
     words += ["--workdir", ".", *plan.options]  # the job begins in its scratch folder
-    beside = _plain(str(path.with_suffix("")))
+    beside = plain(str(path.with_suffix("")))
     lines = [
         f"# {plan.jobs} jobs over the shards of a job of bic; submit again what is left of it.",
         "universe = vanilla",
-        f"executable = {_plain(str(plan.executable))}",
+        f"executable = {plain(str(plan.executable))}",
         "transfer_executable = false",
         f"arguments = {quoted(words)}",
         f"batch_name = bic_{re.sub(r'[^A-Za-z0-9._-]+', '_', job.path.name)[:60]}",
@@ -155,14 +153,14 @@ def description(job: JobFolder, plan: Plan, path: Path) -> str:
         "should_transfer_files = YES",
         "when_to_transfer_output = ON_EXIT",
         'transfer_output_files = ""',
-        f"initialdir = {_plain(str(path.parent))}",
+        f"initialdir = {plain(str(path.parent))}",
         f"log = {beside}.log",
         f"error = {beside}.$(ClusterId).$(ProcId).err",
         "notification = Never",
         "",
         f"request_cpus = {plan.cpus}",
-        f"request_memory = {_size(plan.memory)}",
-        f"request_disk = {_size(plan.disk)}",
+        f"request_memory = {in_megabytes(plan.memory)}",
+        f"request_disk = {in_megabytes(plan.disk)}",
         "",
         "# 0: nothing was left to do. 8: all done, some records have failed, and the job folder",
         "# tells which. 7: nobody there, so later again. 130 or a signal: ended from outside, so",
@@ -209,62 +207,6 @@ def system(told: Path = Path("/etc/os-release")) -> str:
         if match := re.search(r'(?m)^PLATFORM_ID="?platform:(el\d+)"?$', text):
             return match[1]
     return ""
-
-
-def quoted(words: Sequence[str]) -> str:
-    """Arguments in HTCondor's new syntax, and so that no macro is seen in them.
-
-    The whole stands in double quotes; in it an argument with blanks in single ones; either quote is
-    written twice, and a dollar as ``$(DOLLAR)``.
-
-    :raises InputError: for what cannot be written so.
-    """
-    made = []
-    for word in words:
-        _refuse(word)
-        inner = word.replace("'", "''").replace('"', '""').replace("$", "$(DOLLAR)")
-        made.append(f"'{inner}'" if not word or re.search(r"[\s']", word) else inner)
-    return '"' + " ".join(made) + '"'
-
-
-def _plain(path: str) -> str:
-    """A path as the value of a command, which is not quoted.
-
-    :raises InputError: if it would be read as another one.
-    """
-    _refuse(path)
-    if path != path.strip() or path.endswith("\\") or '"' in path:
-        raise InputError(
-            "HTCondor cannot be given a name that has double quotes in it, or ends with a blank or"
-            " a backslash.",
-            where=path,
-            hint="use --output, --executable, or another name",
-        )
-    return path.replace("$", "$(DOLLAR)")
-
-
-def _refuse(text: str) -> None:
-    if _CONTROL.search(text) or "$$" in text or not _is_text(text):
-        raise InputError(
-            "HTCondor cannot be given a name with '$$' or a control character in it, or one that is"
-            " not UTF-8.",
-            where=repr(text),
-            hint="rename it",
-        )
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _size(text: str) -> str:
-    """``2 GB`` as ``2GB``; a number alone is of megabytes."""
-    size = text.strip().upper().replace(" ", "")
-    return size if size[-1] in "KMGTB" else f"{size}MB"
 
 
 def this_program() -> Path:
