@@ -637,9 +637,12 @@ def test_a_worker_keeps_its_connections(bench: Bench, monkeypatch: pytest.Monkey
 
     opened = []
     reach = Connections._reach
-    monkeypatch.setattr(
-        Connections, "_reach", lambda self, *to: (opened.append(to), reach(self, *to))[1]
-    )
+
+    def counted(self: Connections, host: str, port: int) -> Any:
+        opened.append((host, port))
+        return reach(self, host, port)
+
+    monkeypatch.setattr(Connections, "_reach", counted)
     bench.job(bench.records(6))
 
     assert 0 == bench.run("-w", "1", "--processes", "1").returncode

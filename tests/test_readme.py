@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -159,9 +160,16 @@ if __name__ == "__main__":
     )
 
 
-@pytest.mark.parametrize("name", ["validate", "complete", "thin", "pack", "clean"])
+@pytest.mark.parametrize(
+    "name",
+    ["validate", "complete", "thin", "pack", "clean", "list", "plan"]
+    + [f"batch {one}" for one in ("create", "run", "status", "retry", "submit", "report")],
+)
 def test_every_option_of_a_command_is_explained(name: str) -> None:
     """By its long name at least."""
-    options = [max(one.opts, key=len) for one in cli.commands[name].params if "-" in one.opts[0]]
+    command: Any = cli
+    for word in name.split():
+        command = command.commands[word]
+    options = [max(one.opts, key=len) for one in command.params if "-" in one.opts[0]]
 
     assert [] == [one for one in options if not re.search(rf"`[^`]*{one}\b", TEXT)]

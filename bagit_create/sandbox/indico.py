@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
@@ -48,7 +49,8 @@ class Indico:
         self.events = events()
         self.categories = Categories(self)
         self._cache: dict[str, bytes] = {}
-        self._clock = count(1780000000)
+        self.clock: Iterator[int] = count(1780000000)
+        """The ``ts`` of each answer: real ones never have the same."""
 
     def __call__(self, request: Seen) -> Reply:
         """Answer a request."""
@@ -125,7 +127,7 @@ class Indico:
             "additionalInfo": {},
             "_type": "HTTPAPIResult",
             "url": self.base + target,
-            "ts": next(self._clock),
+            "ts": next(self.clock),
             "results": results,
         }
         return escaped(body)

@@ -57,12 +57,6 @@ def run(
             ended.set()
 
     most = min(jobs, len(items))
-    if most == 1 and len(items) == 1:  # nothing else could go on meanwhile
-        try:
-            return [work(items[0])]
-        except BaseException:
-            stop()
-            raise
     threads: list[tuple[Thread, Event]] = []
 
     def widen() -> None:
