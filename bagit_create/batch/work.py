@@ -17,7 +17,7 @@ from .board import Board
 from .folder import JobFolder
 from .items import Item
 from .ledger import Claim, Lost
-from .outcome import DONE, Outcome
+from .outcome import DONE, FAILED, Outcome
 
 HOLD_AFTER = 3
 """Records in a row that found nobody there, after which a worker waits."""
@@ -25,8 +25,9 @@ FIRST_HOLD_S = 30.0
 LONGEST_HOLD_S = 900.0
 PATIENCE_S = 3600.0
 """Seconds that a worker waits for a server that is not there, before the run is ended."""
-
-
+MOST_DEATHS = 5
+"""Workers in a row that died while they made the same record; then it is left out, for the job
+would never end."""
 FIRST_LOOK_S = 0.05
 LONGEST_LOOK_S = 5.0
 """Seconds between two looks for shards, while others have all that are left."""
@@ -163,6 +164,9 @@ class Worker:
         if begun is not None and os.path.lexists(place / begun.package):
             # Its package got its name, and the worker died before it could say so.
             return replace(begun, state=DONE)
+        if claimed.deaths >= MOST_DEATHS:
+            claimed.deaths = 0
+            return _deadly(item)
         began = time.time()
         outcome = self._maker.make(item, place, claimed.begin)
         ended = time.time()
@@ -193,6 +197,19 @@ class Worker:
         self._held += seconds
         self._on_wait(seconds, f"{self._in_a_row} records in a row found nobody there")
         return not self._stopped.wait(seconds)
+
+
+def _deadly(item: Item) -> Outcome:
+    """The outcome of a record with which one worker after the other has died."""
+    return Outcome(
+        number=item.number,
+        state=FAILED,
+        at=round(time.time(), 3),
+        error=BicError.__name__,
+        exit_code=BicError.exit_code,
+        message=f"{MOST_DEATHS} processes in a row ended without a word while they made it.",
+        hint="if memory is short, 'bic batch retry' and a run with fewer --workers may help",
+    )
 
 
 @contextmanager
