@@ -54,6 +54,10 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     """
     job = JobFolder(path)
     wanted = _known(kinds)
+    job.check()
+    # Before the logs are read, which takes its time: a retry that comes in between has this number
+    # then, and its records are not given out a second time.
+    number = job.shards()[-1].round + 1
     counts: Counter[str] = Counter()
     items = []
     for item, outcome, _ in last_outcomes(job):
@@ -64,7 +68,6 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
             counts[outcome.error] += 1
     if not items:
         return 0, counts
-    number = job.shards()[-1].round + 1
     made = job.shards_folder / f".{number:02d}.{secrets.token_hex(4)}"
     final = job.shards_folder / f"{number:02d}"
     try:
