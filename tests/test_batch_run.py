@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def test_v_tells_how_each_record_ended(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--workers", "0"), ("--workers", "9999"), ("--share", "2"), ("--share", "x"),
+    [("--processes", "0"), ("--processes", "-1"), ("--workers", "0"),
+     ("--workers", "9999"), ("--share", "2"), ("--share", "x"),
      ("--share", "1/0"), ("--patience", "-1"), ("--token", "a", "--token-file", "b")],
 )  # fmt: skip
 def test_orders_that_cannot_work_are_refused(bench: Bench, words: tuple[str, ...]) -> None:
@@ -361,7 +363,8 @@ def test_a_real_package_does_not_appear_either_then(bench: Bench) -> None:
 
     with pytest.raises(Lost):
         item = job.items(Shard(1, 0))[0]
-        Harvester(job.file.options, Quiet()).make(item, job.target, lost)
+        with closing(Harvester(job.file.options, Quiet())) as maker:
+            maker.make(item, job.target, lost)
 
     assert [] == list(job.target.rglob("*")) if job.target.exists() else True
 

@@ -89,6 +89,19 @@ class JobFolder:
             Shard(number, one) for number in sorted(self._rounds) for one in self._rounds[number]
         ]
 
+    def check(self) -> None:
+        """Make sure that all shards of the list are there.
+
+        :raises InputError: if some are not: a run would end without their records.
+        """
+        lost = self.file.shards - sum(one.round == 1 for one in self.shards())
+        if lost > 0:
+            raise InputError(
+                f"{lost} of the job's {self.file.shards} shards are not there any more.",
+                where=str(self.shards_folder),
+                hint="restore the folder, or make a new job of the list",
+            )
+
     def items(self, shard: Shard) -> list[Item]:
         """The records of a shard.
 
@@ -96,13 +109,22 @@ class JobFolder:
         """
         path = self.shards_folder / f"{shard.round:02d}" / f"{shard.number:06d}.jsonl"
         try:
-            return read_shard(path)
+            found = read_shard(path)
         except FileNotFoundError as err:
             raise InputError(f"The job has no shard {shard.name}.", where=str(self.path)) from err
         except (ValueError, KeyError, TypeError) as err:
             raise InputError(
                 "A shard of the job is damaged.", where=f"{path} ({type(err).__name__}: {err})"
             ) from err
+        size = self.file.shard_size
+        expected = min(size, self.file.records - shard.number * size)
+        if shard.round == 1 and len(found) != expected:
+            raise InputError(
+                "A shard of the job is damaged.",
+                where=f"{path} ({len(found)} records, where {expected} were)",
+                hint="restore it, or make a new job of the list",
+            )
+        return found
 
     def finished(self) -> set[Shard]:
         """The shards that have come to their end."""
