@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,11 @@ from batches import Bench, bench, told
 from bagit_create import batch
 from bagit_create.batch import JobFolder, Orders, retry, run
 from bagit_create.batch.board import Board
+from bagit_create.batch.crew import Crew
+from bagit_create.batch.harvest import Harvester
+from bagit_create.batch.run import Quiet
 from bagit_create.budget import Budget, windows
-from bagit_create.errors import SipError
+from bagit_create.errors import BicError, SipError
 from bagit_create.sandbox import Fault
 
 __all__ = ["bench"]
@@ -93,9 +98,6 @@ def test_a_process_killed_while_it_spoke_is_replaced_like_any_other(
 
 def test_who_follows_a_run_and_fails_does_not_end_it_unseen(bench: Bench) -> None:
     """The run ends with that error, not as if all were done."""
-    from bagit_create.batch.run import Quiet
-    from bagit_create.errors import BicError
-
     bench.job(bench.records(1))
     events = Quiet()
     events.record_done = lambda *_: json.loads("{")  # type: ignore[method-assign]
@@ -266,6 +268,68 @@ def test_a_record_by_its_id_and_its_doi_is_one_record(bench: Bench) -> None:
     lines = ["7100001", "10.5281/zenodo.7100001", "https://doi.org/10.5281/zenodo.7100001"]
 
     assert 2 == told(bench.create(lines, "--json"))["repeated"]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_killed_worker_left_beside_its_package_goes(bench: Bench, elsewhere: bool) -> None:
+    """With another disk to work on that is all of the package once more."""
+    (recid,) = bench.records(1)
+    job = bench.job([recid])
+    work = Path("/dev/shm", f"bic-{os.getpid()}") if elsewhere else job.target
+    words = ["-w", "1", "--processes", "1", *(("--workdir", str(work)) if elsewhere else ())]
+    killed = subprocess.run(
+        [sys.executable, "-c", AT_ITS_END, "batch", "run", str(job.path), *words],
+        env=bench.environment,
+        timeout=60,
+    )
+    try:
+        assert -9 == killed.returncode
+        assert 1 == len(list(work.glob(".bic-staging/zenodo-*")))
+        assert 0 == bench.run(*words).returncode
+        assert [] == list(work.glob(".bic-staging"))
+    finally:
+        if elsewhere:
+            shutil.rmtree(work)
+    assert [recid] == bench.packages()
+
+
+AT_ITS_END = """
+import os, sys
+from bagit_create.cli import cli
+from bagit_create.sip.staging import Staging
+Staging.discard = lambda *_, **__: os.kill(os.getpid(), 9)
+cli(sys.argv[1:], prog_name="bic")
+"""
+
+
+def test_a_job_folder_that_cannot_be_written_is_named_as_such(bench: Bench) -> None:
+    """The packages' folder is another one."""
+    job = bench.job(bench.records(1), "--target", bench.place / "out")
+    shard = job.shards()[0]
+    (job.done / shard.name).mkdir()  # as if it could not be made
+    job.finished = lambda: set()  # type: ignore[method-assign]
+    with pytest.raises(SipError, match="The job folder cannot be written"):
+        Crew(job, Quiet(), lambda: Harvester(job.file.options, Quiet())).wait()
+
+
+HARMLESS = (("submit", "logs"), ("retry", "done"))
+"""Which command does without which folder."""
+
+
+@pytest.mark.parametrize(
+    "words", [("run",), ("status",), ("retry",), ("submit", "--engine", "htcondor", "--write-only")]
+)
+@pytest.mark.parametrize("name", ["done", "logs"])
+def test_a_job_folder_without_its_empty_folders_is_told_in_words(
+    bench: Bench, words: tuple[str, ...], name: str
+) -> None:
+    """A copy by way of git has none."""
+    job = bench.job(["1"])
+    (job.path / name).rmdir()
+    result = bench.bic(words[0], job.path, *words[1:])
+
+    assert 10 == result.returncode or (words[0], name) in HARMLESS
+    assert "bug" not in result.stderr
 
 
 # -- odd beginnings -----------------------------------------------------------------------------

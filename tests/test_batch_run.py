@@ -288,6 +288,9 @@ class Stub:
         self.made.append(item.recid)
         return outcome
 
+    def clear(self, package: str, place: Path) -> None:
+        pass
+
     def stop(self) -> None:
         pass
 

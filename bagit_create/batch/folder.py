@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, SipError
 from . import jobfile
 from .items import Item, read_shard
 from .jobfile import JobFile
@@ -53,6 +53,22 @@ class Shard:
         if not (first.isdigit() and second.isdigit()) or len(name) > 20:
             raise InputError(f"{name[:40]!r} is no shard.", hint="they are named as 01-000123")
         return cls(int(first), int(second))
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Say in words that a job folder cannot be read.
+
+    :raises SipError: instead of :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as err:
+        raise SipError(
+            f"The job folder cannot be read: {(err.strerror or str(err)).lower()}.",
+            where=str(err.filename or place),
+            hint="is all of it there, and may you read it?",
+        ) from err
 
 
 class JobFolder:

@@ -21,6 +21,7 @@ from ..job import Job
 from ..main import failure
 from ..model import Events, Result, Silent
 from ..options import JobOptions
+from ..sip.leftovers import remove_made
 from .items import Item
 from .outcome import DONE, FAILED, UNCHANGED, Outcome
 from .work import Fatal
@@ -104,6 +105,11 @@ class Harvester:
                 return failed(item, BicError(f"Unexpected error, please report it: {text}"))
             finally:
                 self._job = None
+
+    def clear(self, package: str, place: Path) -> None:
+        """See :class:`bagit_create.batch.work.Maker`."""
+        _, source, recid, _ = package.split("::")
+        remove_made({place, self._options.workdir or place}, source, recid)
 
     def _count(self, err: BicError, has_credential: bool) -> None:
         """Count what, if it befalls many in a row, befalls all that come after them.

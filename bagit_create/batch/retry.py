@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import InputError, SipError
 from ..sip.disk import cannot_write, sync_folder
 from .create import write_round
-from .folder import RETRIED, JobFolder
+from .folder import RETRIED, JobFolder, reading
 from .items import Item
 from .ledger import generations, read
 from .outcome import FAILED, Outcome
@@ -60,12 +60,13 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     number = job.shards()[-1].round + 1
     counts: Counter[str] = Counter()
     items = []
-    for item, outcome, _ in last_outcomes(job):
-        if outcome is None or outcome.state != FAILED:
-            continue
-        if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
-            items.append(item)
-            counts[outcome.error] += 1
+    with reading(job.path):
+        for item, outcome, _ in last_outcomes(job):
+            if outcome is None or outcome.state != FAILED:
+                continue
+            if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
+                items.append(item)
+                counts[outcome.error] += 1
     if not items:
         return 0, counts
     made = job.shards_folder / f".{number:02d}.{secrets.token_hex(4)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -55,6 +56,13 @@ class Maker(Protocol):
         :raises Lost: if the shard is another worker's now.
         :raises Interrupted: if the run is being ended; nothing is known of the record then.
         :raises Fatal: if no record can be made.
+        """
+
+    def clear(self, package: str, place: Path) -> None:
+        """Remove what a worker that was killed left beside the package that it had made.
+
+        :param package: its name.
+        :param place: the folder that it is in.
         """
 
     def stop(self) -> None:
@@ -163,6 +171,7 @@ class Worker:
         begun = claimed.begun.get(item.number)
         if begun is not None and os.path.lexists(place / begun.package):
             # Its package got its name, and the worker died before it could say so.
+            self._maker.clear(begun.package, place)
             return replace(begun, state=DONE)
         if claimed.deaths >= MOST_DEATHS:
             claimed.deaths = 0
@@ -221,4 +230,9 @@ def _writing(job: JobFolder) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        raise Fatal(cannot_write(err, job.path)) from err
+        error = cannot_write(err, job.path)
+        error.message = error.message.replace("The package", "The job folder")
+        error.hint = error.hint.replace("choose another --target", "run the job again then")
+        if err.errno in (errno.EACCES, errno.EPERM):
+            error.hint = "may you write to it, and to the folders in it?"
+        raise Fatal(error) from err
