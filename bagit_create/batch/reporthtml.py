@@ -26,7 +26,7 @@ svg .done { fill: var(--good); }
 svg .unchanged { fill: var(--bar); }
 .key { display: flex; flex-wrap: wrap; gap: .25rem 2rem; margin: 0 0 1.5rem; padding: 0;
   list-style: none; }
-.key svg, caption svg { width: .8em; height: .8em; }
+svg.sign { width: .8em; height: .8em; }
 .kind p { margin: .5rem 0; }
 .rest { color: var(--soft); }
 .wide { overflow-x: auto; }
