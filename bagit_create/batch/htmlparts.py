@@ -14,8 +14,8 @@ SHOWN = 20
 def sign(kind: str) -> str:
     """The colour of a part, beside its word."""
     return (
-        f'<svg class="sign" viewBox="0 0 10 10" aria-hidden="true"><rect class="{kind}" width="10" height="10"/>'
-        "</svg>"
+        '<svg class="sign" viewBox="0 0 10 10" aria-hidden="true">'
+        f'<rect class="{kind}" width="10" height="10"/></svg>'
     )
 
 
