@@ -51,8 +51,21 @@ class _Moving(Silent):
     """Of a single run, a batch shows what moves and what waits."""
 
     def __init__(self, events: Events) -> None:
-        self.advanced = events.advanced  # type: ignore[method-assign]
-        self.waiting = events.waiting  # type: ignore[method-assign]
+        self._events = events
+        self._fetches = False
+
+    def phase(self, name: str) -> None:
+        """A step of the record begins: what is only read back does not count again."""
+        self._fetches = name == "fetch"
+
+    def advanced(self, count: int) -> None:
+        """``count`` more bytes were moved."""
+        if self._fetches:
+            self._events.advanced(count)
+
+    def waiting(self, seconds: float, why: str) -> None:
+        """The record waits."""
+        self._events.waiting(seconds, why)
 
 
 class Harvester:

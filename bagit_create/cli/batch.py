@@ -21,6 +21,7 @@ from ..console import display
 from ..credentials import Secret, read_file
 from ..errors import InputError
 from . import output, words
+from .batch_report import report
 from .options import not_given, some_options
 from .submit import submit
 
@@ -73,6 +74,7 @@ def batch() -> None:
     """
 
 
+batch.add_command(report)
 batch.add_command(submit)
 
 
