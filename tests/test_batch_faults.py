@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ def room(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
         return os.statvfs_result((*facts, 255))
 
     monkeypatch.setattr(os, "statvfs", said)
+
+
+def void(_: object) -> None:
+    """Nothing."""
 
 
 # -- what looks like an end and is none ---------------------------------------------------------
@@ -220,6 +225,38 @@ def test_a_full_disk_is_told_from_a_large_record_run_by_run(
     assert ids == bench.packages()
 
 
+@pytest.mark.parametrize("words", [(), ("--layout", "hashed")])
+def test_a_target_that_goes_away_is_not_made_anew(bench: Bench, words: tuple[str, ...]) -> None:
+    """It was on a disk that was taken away: what is written below is out of sight later."""
+    ids = bench.records(4)
+    out = bench.place / "out"
+    bench.job(ids, "--shard-size", "4", "--target", out, *words)
+    events = Quiet()
+    gone = bench.place / "gone"
+    events.record_done = lambda *_: void(out.rename(gone))  # type: ignore[method-assign]
+    with pytest.raises(SipError, match="not there any more"):
+        run(bench.path, Orders(), events, processes=1)
+
+    assert not out.exists()
+    assert {"done": 1, "pending": 3} == Counter(bench.outcomes().values())
+
+
+def test_a_target_that_goes_away_under_a_record_is_no_failure_of_it(bench: Bench) -> None:
+    """The next run makes it."""
+    bench.sandbox.fault("a.txt", Fault("slow-first-byte", seconds=0.4))
+    ids = bench.records(2)
+    out = bench.place / "out"
+    bench.job(ids, "--target", out)
+    running = bench.start("run", bench.path, "-w", "1", "--processes", "1")
+    while not list(out.glob(".bic-staging/*/parts")):
+        time.sleep(0.01)
+    out.rename(bench.place / "gone")
+    running.communicate(timeout=60)
+
+    assert 10 == running.returncode
+    assert {"pending"} == set(bench.outcomes().values())
+
+
 def test_a_credential_that_expired_ends_the_run(bench: Bench) -> None:
     """Ten thousand records would else fail in a minute."""
     bench.job(bench.records(30), "--shard-size", "30")
@@ -238,6 +275,25 @@ def test_records_that_nobody_may_read_without_a_credential_end_nothing(bench: Be
 
     assert 8 == bench.run("-w", "1").returncode
     assert {"AccessDenied": 12} == batch.survey(JobFolder(bench.path)).totals.failed
+
+
+def test_a_process_of_a_run_may_have_all_files_open_that_the_system_allows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shells usually allow 1,024; too few look like a disk that gives other bytes back."""
+    bench.job(bench.records(1))
+    running = sys.modules["bagit_create.batch.run"]
+    said = bench.place / "said"
+    begin = (
+        "import os, resource; of = resource.RLIMIT_NOFILE;"
+        "resource.setrlimit(of, (64, resource.getrlimit(of)[1])); end = os._exit;"
+        f"os._exit = lambda code: (open({str(said)!r}, 'w').write(str(resource.getrlimit(of)[0])),"
+        " end(code));"
+    )
+    monkeypatch.setattr(running, "START", begin + running.START)
+    run(bench.path, Orders(workers=2), processes=2)
+
+    assert 64 < int(said.read_text())
 
 
 # -- twice --------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,8 @@ from .items import Item
 from .outcome import Outcome
 from .work import PATIENCE_S
 
+OPEN_FILES = 65_536
+"""More than all workers of a process ever have open."""
 TELL_S = 0.5
 """Seconds between two reports of what has moved."""
 
@@ -174,9 +178,19 @@ class Teller:
         self._flush()
 
 
+def _allow_more_files() -> None:
+    """Let many workers have all the files and connections open that the system allows us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def main(facts: Mapping[str, Any]) -> None:
     """Work as the orders say, until all is done or the input ends."""
     orders = Orders.from_dict(facts["orders"])
+    _allow_more_files()
     level = logging.DEBUG if orders.telling else logging.WARNING
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.CRITICAL)
     log.STANDARD.setLevel(level)

@@ -108,7 +108,7 @@ class Harvester:
                 if self._stopped:  # a connection that was closed for that looks like any other
                     raise Interrupted("The run was ended while it made a record.") from err
                 err.redact(own.redact)
-                if _is_fatal(err):
+                if _is_fatal(err, place):
                     raise Fatal(err) from err
                 self._count(err, self._job.has_credential)
                 return failed(item, err)
@@ -196,11 +196,16 @@ def failed(item: Item, err: BicError) -> Outcome:
     )
 
 
-def _is_fatal(err: BicError) -> bool:
-    """Whether every other record would end so too."""
+def _is_fatal(err: BicError, place: Path) -> bool:
+    """Whether every other record would end so too.
+
+    :param place: the folder in which its package was to appear.
+    """
     if isinstance(err, ConfigError):
         return True
     if isinstance(err, SipError) and not isinstance(err, InvalidSip):
         cause = err.__cause__
+        if isinstance(cause, FileNotFoundError):
+            return not place.is_dir()  # it was there when the record was begun
         return isinstance(cause, OSError) and cause.errno in NOBODY_CAN_WRITE
     return False

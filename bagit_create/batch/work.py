@@ -100,6 +100,7 @@ class Worker:
         self._patience = patience
         self._held = 0.0
         self._in_a_row = 0
+        self._target_seen = False
 
     def run(self, wait: bool) -> None:
         """Take shards until all are finished.
@@ -176,10 +177,26 @@ class Worker:
         if claimed.deaths >= MOST_DEATHS:
             claimed.deaths = 0
             return _deadly(item)
+        self._look_for_target()
         began = time.time()
         outcome = self._maker.make(item, place, claimed.begin)
         ended = time.time()
+        self._target_seen = self._target_seen or outcome.state == DONE
         return replace(outcome, at=round(ended, 3), seconds=round(ended - began, 4))
+
+    def _look_for_target(self) -> None:
+        """Make sure that a target which was there is not made anew.
+
+        Where its disk was taken away, packages would lie below the place where it is mounted, and
+        be out of sight once it is there again.
+
+        :raises Fatal: if it is gone.
+        """
+        if self._job.target.is_dir():
+            self._target_seen = True
+        elif self._target_seen:
+            gone = FileNotFoundError(errno.ENOENT, "the target is not there any more")
+            raise Fatal(cannot_write(gone, self._job.target))
 
     def _note(self, claimed: Claim, item: Item, outcome: Outcome) -> None:
         claimed.append(outcome)

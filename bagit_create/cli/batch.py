@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import resource
 import shlex
 import signal
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -32,8 +30,6 @@ JOBS = 4
 """Files that each of several workers fetches at the same time."""
 MAX_WAIT_S = 24 * 3600.0
 """A job of days waits for a server as long as that asks for."""
-OPEN_FILES = 65_536
-"""More than all workers of a run ever have open."""
 LOOK_S = 2.0
 """Seconds between two looks of ``status --live``."""
 OF_A_JOB = (
@@ -201,7 +197,6 @@ def run(job: str, **given: Any) -> int:
     if given["verbose"] > 1:
         level = logging.DEBUG
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as batch systems end a job
-    _allow_more_files()
     began = time.monotonic()
     folder = batches.JobFolder(Path(job))
     with display(sys.stderr, silent=silent, verbose=given["verbose"] > 0) as shown:
@@ -215,15 +210,6 @@ def run(job: str, **given: Any) -> int:
         output.emit(bytes(folder.target))
         output.tell(words.made(made, time.monotonic() - began) + "\n" + words.state(found, job))
     return 8 if found.totals.failed or found.left else 0
-
-
-def _allow_more_files() -> None:
-    """Let many workers have all the files and connections open that the system allows us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _orders(given: dict[str, Any]) -> Orders:
