@@ -57,6 +57,9 @@ class Maker:
         os.rename(staged, place / package)
         return outcome
 
+    def clear(self, package: str, place: Path) -> None:
+        """Nothing."""
+
     def stop(self) -> None:
         """Nothing takes long."""
 

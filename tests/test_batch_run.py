@@ -124,7 +124,8 @@ def test_v_tells_how_each_record_ended(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--workers", "0"), ("--workers", "9999"), ("--share", "2"), ("--share", "x"),
+    [("--processes", "0"), ("--processes", "-1"), ("--workers", "0"),
+     ("--workers", "9999"), ("--share", "2"), ("--share", "x"),
      ("--share", "1/0"), ("--patience", "-1"), ("--token", "a", "--token-file", "b")],
 )  # fmt: skip
 def test_orders_that_cannot_work_are_refused(bench: Bench, words: tuple[str, ...]) -> None:
@@ -286,6 +287,9 @@ class Stub:
         (place / outcome.package).mkdir(parents=True)
         self.made.append(item.recid)
         return outcome
+
+    def clear(self, package: str, place: Path) -> None:
+        pass
 
     def stop(self) -> None:
         pass

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import InputError, SipError
 from ..sip.disk import cannot_write, sync_folder
 from .create import write_round
-from .folder import RETRIED, JobFolder
+from .folder import RETRIED, JobFolder, reading
 from .history import History
 from .items import Item
 from .outcome import FAILED, Outcome
@@ -44,17 +44,21 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     """
     job = JobFolder(path)
     wanted = known_kinds(kinds)
+    job.check()
+    # Before the logs are read, which takes its time: a retry that comes in between has this number
+    # then, and its records are not given out a second time.
+    number = job.shards()[-1].round + 1
     counts: Counter[str] = Counter()
     items = []
-    for item, outcome, _ in last_outcomes(job):
-        if outcome is None or outcome.state != FAILED:
-            continue
-        if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
-            items.append(item)
-            counts[outcome.error] += 1
+    with reading(job.path):
+        for item, outcome, _ in last_outcomes(job):
+            if outcome is None or outcome.state != FAILED:
+                continue
+            if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
+                items.append(item)
+                counts[outcome.error] += 1
     if not items:
         return 0, counts
-    number = job.shards()[-1].round + 1
     made = job.shards_folder / f".{number:02d}.{secrets.token_hex(4)}"
     final = job.shards_folder / f"{number:02d}"
     try:
