@@ -683,7 +683,7 @@ def test_a_package_that_was_given_another_time_is_not_the_newest_for_ever(
 ) -> None:
     """Else each later run would compare the record with it, and make one more."""
     made = Path(harvest(7000001)["path"])
-    made.rename(made.with_name(f"sip::zenodo::7000001::99999999999"))
+    made.rename(made.with_name("sip::zenodo::7000001::99999999999"))
     new, again = harvest(7000001, if_changed=True), harvest(7000001, if_changed=True)
 
     assert [(False, new["reused"] > 0), (True, False)] == [
