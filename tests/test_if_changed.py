@@ -678,6 +678,33 @@ def test_a_package_may_say_anything(odd: str, pack: Pack) -> None:
     assert (0, False) == (result["status"], result["unchanged"])
 
 
+def test_a_package_that_was_given_another_time_is_not_the_newest_for_ever(
+    harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Else each later run would compare the record with it, and make one more."""
+    made = Path(harvest(7000001)["path"])
+    made.rename(made.with_name("sip::zenodo::7000001::99999999999"))
+    new, again = harvest(7000001, if_changed=True), harvest(7000001, if_changed=True)
+
+    assert [(False, new["reused"] > 0), (True, False)] == [
+        (one["unchanged"], one["reused"] > 0) for one in (new, again)
+    ]
+    assert new["foldername"] == again["foldername"]
+
+
+@pytest.mark.parametrize("name", ["stats", "links", "ui"])
+def test_a_file_may_be_called_as_what_does_not_count(
+    name: str, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """A record names its files as keys, beside those of counters and links."""
+    sandbox.add_record("inveniordm", "names-00001", {name: b"one"})
+    harvest("names-00001", "inveniordm")
+    sandbox.add_file("inveniordm", "names-00001", name, b"two")
+    result = harvest("names-00001", "inveniordm", if_changed=True)
+
+    assert not result["unchanged"]
+
+
 def test_a_link_in_the_target_is_passed_over(harvest: Harvest, tmp_path: Path) -> None:
     """What it leads to may be gone tomorrow; named by the user, it may be one."""
     made = harvest(7000001, target=tmp_path / "store")

@@ -126,6 +126,12 @@ def _write(listing: Listing, shown: Display, as_json: bool, quiet: bool) -> int:
             f"The list is short: {tally.shortfall} of {tally.expected} records were not listed.",
             hint="run the same command again, or list parts of it with --from and --until",
         )
+    elif error is None and tally.cut:
+        error = TransferError(
+            "The list may not be whole.",
+            where=tally.cut,
+            hint="run the same command again, or list parts of it with --from and --until",
+        )
     if error is None:
         return 0
     output.tell_error(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,9 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
     params = package.params
     if package.made_by < OWN_VERSION:
         yield "an older program made it, which did not compare what it fetched"
+    named = re.fullmatch(r"sip::.*::([0-9]{1,12})(\.[a-z.]+)?", package.path.name)
+    if named and int(named[1]) != package.made:  # it would be the newest for ever
+        yield "its name tells of another time than it does itself"
     if not 0 < package.made <= now() + SKEW_S:
         yield "it does not say when it was made, or that is still to come"
     suffix = ARCHIVES[options.archive] if options.archive else ""

@@ -18,8 +18,12 @@ SAFE = CRYPTOGRAPHIC
 """Algorithms by which a file counts as the one that upstream lists.
 
 An adler32 or crc32 is as short as an accident. Of md5 and sha1, two files with one digest can be
-made, but only by whoever makes both; nobody can make one for a file that is there.
+made, but only by whoever makes both; nobody can make one for a file that is there. Such two may lie
+in one record (they are published as examples). Where a package has them, as its better digests
+show, neither is taken; where two are listed, only what has the very same place.
 """
+FORGED = ("md5", "sha1")
+"""Those of which there are two files with one digest."""
 
 
 def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
@@ -39,8 +43,11 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
                     wanted.setdefault(checksum, []).append(one)
     found: dict[str, Held] = {}
     times: dict[str, int] = {}
-    for checksum, path in _promised(package, wanted, times):
+    for checksum, path in _distinct(package, _promised(package, wanted, times)):
+        several = len(wanted[checksum]) > 1 and checksum.algorithm in FORGED
         for one in wanted[checksum]:
+            if several and path != one.bagpath:
+                continue
             if one.bagpath not in found or path == one.bagpath:
                 size = package.sizes[path]
                 there = Held(package.name, path, size, checksum, open=package.opener(path))
@@ -53,6 +60,20 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
                 f" {there.package}: expected {one.entry.size} bytes, found {there.size}"
             )
     return {path: replace(one, fetched=times.get(one.bagpath)) for path, one in found.items()}
+
+
+def _distinct(
+    package: Package, promised: Iterable[tuple[Checksum, str]]
+) -> Iterator[tuple[Checksum, str]]:
+    """All but those whose checksum two files of the package share that are not the same."""
+    pairs = tuple(promised)
+    first: dict[Checksum, str] = {}
+    shared: set[Checksum] = set()
+    for checksum, path in pairs:
+        other = first.setdefault(checksum, path)
+        if other != path and package.digests(other) != package.digests(path):
+            shared.add(checksum)
+    yield from (one for one in pairs if one[0] not in shared)
 
 
 def _promised(

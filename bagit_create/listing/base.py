@@ -125,7 +125,8 @@ class Tally:
     ``expected`` is how many upstream said there are, None if it does not say. ``found`` counts
     each record once, deleted ones among them (``deleted``); ``repeated`` are those that came again.
     ``pages`` are answers that held records. ``notes`` say in words what a reader must know: what
-    kept the list from being complete, what was left out.
+    kept the list from being complete, what was left out. ``cut`` says why records are missing, or
+    may be, that no count tells of.
     """
 
     expected: int | None = None
@@ -134,6 +135,13 @@ class Tally:
     repeated: int = 0
     pages: int = 0
     notes: list[str] = field(default_factory=list)
+    cut: str = ""
+
+    def lacks(self, why: str) -> None:
+        """Note that records are missing, or may be."""
+        self.cut = self.cut or why
+        if why not in self.notes:
+            self.notes.append(why)
 
     @property
     def shortfall(self) -> int:
@@ -141,9 +149,15 @@ class Tally:
         return max(0, (self.expected or 0) - self.found)
 
     def recount(self, now: int | None) -> None:
-        """Expect no more than there are now: what was removed meanwhile is not missing."""
+        """Expect no more than there are now: what was removed meanwhile is not missing.
+
+        That more than a tenth went meanwhile is not believed: an ailing server finds less.
+        """
         if now is not None and self.expected is not None and now < self.expected:
             gone = self.expected - now
+            if not now or gone > max(10, self.expected // 10):
+                self.notes.append(f"upstream counted {self.expected} at first and {now} in the end")
+                return
             self.notes.append(f"{gone} fewer are there now than when the list began")
             self.expected = now
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 SECOND = timedelta(seconds=1)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d-?\d", re.ASCII)
+_WEEK = re.compile(r"\d{4}-?W\d\d([ T].*)?", re.ASCII)
+
+
+def is_day(text: str) -> bool:
+    """Whether a text has the form of an ISO date, basic or extended, and no time."""
+    return _DAY.fullmatch(text) is not None
 
 
 def moment(text: str) -> datetime:
@@ -14,6 +20,8 @@ def moment(text: str) -> datetime:
 
     :raises ValueError: if it is neither.
     """
+    if _WEEK.fullmatch(text):  # which Python takes for its Monday
+        raise ValueError(f"{text} is a week")
     found = datetime.fromisoformat(text)
     try:
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
@@ -27,8 +35,8 @@ def after(text: str) -> datetime:
 
     :raises ValueError: if it is neither an ISO date nor a time.
     """
-    if _DAY.fullmatch(text):
-        text = f"{text}T23:59:59"
+    if is_day(text):
+        text = f"{date.fromisoformat(text)}T23:59:59"
     end = moment(text).replace(microsecond=0)
     return end if end.year == 9999 and end.month == 12 and end.day == 31 else end + SECOND
 

@@ -30,7 +30,6 @@ LIMIT = 500
 """Half of what may be asked for: the server looks through the rights of each before it answers."""
 OVERLAP = 10
 """How many events of a page the next one has again, for those that are taken away meanwhile."""
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _LONG_AGO = "1900-01-01T00:00"
 
 
@@ -148,7 +147,7 @@ class _Window:
 
     def __init__(self, selection: Selection) -> None:
         given = [text for text in (selection.since, selection.until) if text]
-        self._utc = not all(map(_DAY.fullmatch, given))
+        self._utc = not all(map(dates.is_day, given))
         self._since = (
             dates.moment(selection.since).replace(tzinfo=None) if selection.since else None
         )

@@ -16,7 +16,7 @@ from ..client import Client
 from ..config import Instance
 from ..errors import UpstreamError
 from ..pipelines.base import reading
-from . import oai
+from . import oai, windows
 from .base import Listed, Selection, Tally, refuse
 
 WHAT = "Search request"
@@ -55,10 +55,35 @@ class InvenioV1:
         return self._search(selection, tally)
 
     def _search(self, selection: Selection, tally: Tally) -> Iterator[Listed]:
-        """Page by page; each begins with the last record of the one before, which both ways of
-        counting allow."""
+        """Page by page, and once more where records were removed meanwhile: others have moved to
+        pages that came before."""
         total = self._total(selection)
-        tally.expected = total
+        tally.expected = now = total
+        for _ in range(windows.PASSES):
+            total, ids = now, set[int]()
+            yield from self._all_pages(selection, tally, total, ids)
+            if not tally.shortfall:
+                break
+            now = self._total(selection)
+            if now is None or total is None or now >= total:
+                break
+        if tally.shortfall:
+            if now is not None and total is not None and now < total:
+                tally.lacks(windows.MOVING)
+            elif now is not None and len(ids) < now < (tally.expected or 0):
+                tally.lacks(f"{now} are counted in the end, and {len(ids)} are listed")
+            tally.recount(now)
+        if not tally.found and selection.collection:
+            tally.notes.append(f"there may be no collection {selection.collection!r}")
+
+    def _all_pages(
+        self, selection: Selection, tally: Tally, total: int | None, seen: set[int]
+    ) -> Iterator[Listed]:
+        """Each page begins with the last record of the one before, which both ways of counting
+        allow.
+
+        :param seen: gets the ids.
+        """
         position, before = 0, [-1]
         while True:
             ids = self._ids(selection, position)
@@ -66,16 +91,13 @@ class InvenioV1:
                 position = 1
                 continue
             tally.pages += bool(ids)
-            found = tally.found
+            known = len(seen)
+            seen.update(ids)
             yield from (Listed(self._instance.name, str(one)) for one in ids)
             position, before, last = position + max(1, len(ids) - 1), ids, before
-            nothing_new = tally.found == found and position > (total or 0)
-            if not ids or ids == last or nothing_new or tally.found == total:
+            nothing_new = len(seen) == known and position > (total or 0)
+            if not ids or ids == last or nothing_new or len(seen) == total:
                 break
-        if tally.shortfall:
-            tally.recount(self._total(selection))
-        if not tally.found and selection.collection:
-            tally.notes.append(f"there may be no collection {selection.collection!r}")
 
     def _total(self, selection: Selection) -> int | None:
         """How many there are, as the XML says in a comment; None if it does not."""

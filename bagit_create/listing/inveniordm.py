@@ -175,10 +175,12 @@ def _refused(answer: Answer, url: str) -> BicError:
 
 
 def _moment(text: Any) -> datetime | None:
-    """A time of upstream, to the millisecond; None if it is none."""
+    """A time of upstream, to the millisecond; None if it is none, or at an end of the calendar."""
     try:
         found = dates.moment(text)
     except (TypeError, ValueError):
+        return None
+    if found.year in (1, 9999):  # times are reckoned from it
         return None
     return found.replace(microsecond=found.microsecond // 1000 * 1000)
 

@@ -187,9 +187,11 @@ def _faults_of_selection(
 def _key(recid: str) -> int | bytes:
     """An id in as few bytes as it takes; no two share one.
 
-    :raises UpstreamError: if it cannot be an id: it would be read as several, or as none.
+    :raises UpstreamError: if it cannot be an id: on a line of a list it would be read as several,
+        as none (a comment, say), or as the address or DOI of another record.
     """
-    if not recid or not recid.isprintable():
+    is_line = recid.isprintable() and recid == recid.strip() and recid[:1] not in ("", "#", "{")
+    if not is_line or "/" in recid:
         raise UpstreamError(
             "The list has something in it that cannot be an id.",
             where=f"{recid[:100]!r}",

@@ -27,6 +27,8 @@ from .oaixml import Header, Message
 WHAT = "OAI-PMH request"
 TRIES = 3
 """How often a time is listed that cannot be divided, when its list breaks off."""
+EMPTY_AT_MOST = 100
+"""Pages without a record, one after the other, from which on a list is taken for endless."""
 BEGINNING = datetime(1990, 1, 1, tzinfo=UTC)
 """Where dividing begins if upstream does not tell its earliest datestamp."""
 
@@ -143,7 +145,7 @@ class Provider:
         """A list and its continuations; where a token fails, on from the last datestamp."""
         asked = self._bounds(spec, part)
         pages: set[int] = set()
-        token = ""
+        token, idle = "", 0
         while True:
             try:
                 message = self._next(token) if token else self._first(asked)
@@ -166,9 +168,14 @@ class Provider:
             if not token:
                 return
             page = hash((*message.headers,) or token)
-            if page in pages:
+            idle = 0 if message.headers else idle + 1
+            if page in pages or idle > EMPTY_AT_MOST:
                 raise UpstreamError(
-                    "The list goes in a circle: it comes back to a page that was there before.",
+                    (
+                        "The list goes in a circle: it comes back to a page that was there before."
+                        if page in pages
+                        else f"{idle} pages of the list, one after the other, have no record."
+                    ),
                     where=f"{self._url}, at {part.last}",
                 )
             pages.add(page)
@@ -218,6 +225,8 @@ class Provider:
             try:
                 moment = dates.moment(facts.get(name, ""))
             except ValueError:
+                continue
+            if moment.year in (1, 9999):  # nothing can be reckoned from it
                 continue
             if name == "responseDate":
                 self._now = moment + timedelta(days=1)  # a day's end, if it goes by days

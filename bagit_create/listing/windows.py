@@ -24,7 +24,10 @@ TICK = timedelta(milliseconds=1)
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """Where halving begins; the first half is open towards the past."""
 
+DAY = timedelta(days=1)
+
 DEAF = "the search does not keep to the time of creation that it is asked for"
+MOVING = "records were removed again and again while they were listed, and others may be missing"
 
 
 class Window(NamedTuple):
@@ -86,29 +89,40 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
     """
     start: datetime | None = None
     number, before, is_exact = 1, None, True
+    total, again = 0, 0
+    page = Page(0, ())
     while True:
-        page = search.page(Window(start), number)
+        last_hits, page = page.hits, search.page(Window(start), number)
         _count(page, tally)
         yield from (one.listed for one in page.hits)
         times = [one.created for one in page.hits]
         if not _ascend([before, *times] if number > 1 else times):
             yield from halve(search, tally)
             return
-        if not times or number * search.size >= page.total:
+        at_wall = (number + 1) * search.size > WALL
+        if number > 1 and page.total < total:  # others have moved to pages that came before
+            again += 1
+            if again < PASSES:
+                number, before = 1, None
+                continue
+            tally.lacks(MOVING)
+        total = page.total
+        if _is_last(search, page, number, last_hits):
             break
         first, last = times[0], times[-1]
         assert first is not None and last is not None
-        at_wall = (number + 1) * search.size > WALL
         if number == 1:  # else it goes by days, say: then a page is no step
             is_exact = start is None or first >= start
         if last > (start or first) and (is_exact or at_wall):
-            start, number, before = last, 1, None
+            start, number, before, again = last, 1, None, 0
+        elif at_wall and number * search.size >= page.total:
+            break
         elif at_wall and not is_exact:
-            tally.notes.append(DEAF)
+            tally.lacks(DEAF)
             break
         elif at_wall:
-            tally.notes.append(_too_many(last))
-            start, number, before = max(last, start or last) + TICK, 1, None
+            tally.lacks(_too_many(last))
+            start, number, before, again = max(last, start or last) + TICK, 1, None, 0
         else:
             number, before = number + 1, last
     _reconcile(search, tally)
@@ -133,19 +147,21 @@ def _part(
     :param sampled: whether they are trusted to be from all over the window.
     """
     halves = None
-    if first.total > WALL or not first.exact:
+    if first.total >= WALL or not first.exact:  # that very number is a bound that is not named
         halves = window.halves(_cut(first, window) if sampled else None)
     if halves is None:
         if first.total > WALL:
-            tally.notes.append(_too_many(_middle(first) or window.start))
+            tally.lacks(_too_many(_middle(first) or window.start))
         yield from _paged(search, tally, window, first)
         return
     yield from (one.listed for one in first.hits)
     pages = [search.page(half, 1) for half in halves]
     for page in pages:
         _count(page, tally)
-    if all(page.total >= first.total for page in pages):
-        tally.notes.append(DEAF)
+    if all(page.total >= first.total for page in pages) and not (
+        first.total <= WALL + 1 and all(map(_keeps_to, halves, pages))
+    ):
+        tally.lacks(DEAF)
         yield from _paged(search, tally, window, first)
         return
     was_fair = min(page.total for page in pages) * 10 >= first.total
@@ -171,22 +187,51 @@ def _middle(page: Page) -> datetime | None:
 def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator[Listed]:
     """All pages of a window before the wall; again if hits moved from page to page meanwhile."""
     seen: set[str] = set()
+    last: tuple[Hit, ...] = ()
+    total = page.total
     for again in range(PASSES):
-        number = 1
+        number, has_fallen = 1, False
         while True:
             if number > 1 or again:
-                page = search.page(window, number)
+                last, page = page.hits, search.page(window, number)
                 _count(page, tally)
+            has_fallen = has_fallen or page.total < total
+            total = page.total
             for one in page.hits:
                 seen.add(one.listed.recid)
                 yield one.listed
-            number += 1
-            if not page.hits or (number - 1) * search.size >= page.total:
+            if _is_last(search, page, number, last if number > 1 else ()):
                 break
+            number += 1
             if number * search.size > WALL:
                 return
-        if len(seen) >= page.total:
+        if has_fallen:  # what is gone does not make up for what was passed over
+            seen.clear()
+        elif len(seen) >= total:
             return
+    if not seen:
+        tally.lacks(MOVING)
+
+
+def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -> bool:
+    """Whether no page follows. A whole one may be followed by another, whatever the total says.
+
+    :param before: the hits of the page before it: some servers repeat their last one for ever.
+    """
+    is_whole = len(page.hits) >= search.size
+    return not page.hits or (
+        number * search.size >= page.total and (not is_whole or page.hits == before)
+    )
+
+
+def _keeps_to(window: Window, page: Page) -> bool:
+    """Whether all hits are of that time, to the day."""
+    return all(
+        one.created is not None
+        and (window.start is None or one.created > window.start - DAY)
+        and (window.end is None or one.created < window.end + DAY)
+        for one in page.hits
+    )
 
 
 def _count(page: Page, tally: Tally) -> None:

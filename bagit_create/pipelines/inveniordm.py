@@ -97,6 +97,7 @@ class InvenioRDM:
             document.content,
             VOLATILE,
             kept=("metadata", "custom_fields"),
+            part=_files_as_list,
             tells_all=self._tells_all,
         )
 
@@ -235,6 +236,14 @@ class InvenioRDM:
                 continue
             entries.append(entry(item, item["links"]["content"]))
         return tuple(entries), tuple(skipped)
+
+
+def _files_as_list(body: dict[str, Any]) -> dict[str, Any]:
+    """The record with its files as a list: their names as keys could be any, ``stats`` too."""
+    files = body.get("files")
+    if not isinstance(files, dict) or not isinstance(files.get("entries"), dict):
+        return body
+    return {**body, "files": {**files, "entries": sorted(files["entries"].items())}}
 
 
 def _in_order(listing: dict[str, Any]) -> dict[str, Any]:
