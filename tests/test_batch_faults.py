@@ -401,6 +401,22 @@ def test_a_list_from_windows_is_read(bench: Bench) -> None:
     assert ["7100001", "7100002"] == [one.recid for _, one in JobFolder(bench.path).every_item()]
 
 
+def test_a_last_line_without_an_end_is_told_of(bench: Bench) -> None:
+    """Half an id names another record, and whoever wrote the list may have been killed."""
+    made = bench.bic("create", bench.path, "--source", "zenodo", text="7100001\n71000")
+
+    assert 0 == made.returncode
+    assert "the last line, '71000', has no end" in made.stderr
+
+
+@pytest.mark.parametrize("text", ["7100001", "7100001\n7100002\n", "7100001\r\n7100002\r\n"])
+def test_a_list_that_is_whole_needs_no_warning(bench: Bench, text: str) -> None:
+    """Nor does a single id."""
+    made = bench.bic("create", bench.path, "--source", "zenodo", text=text)
+
+    assert "warning" not in made.stderr
+
+
 def test_without_standard_input_a_list_must_be_named(bench: Bench) -> None:
     """As when a daemon starts it."""
     command = [sys.executable, "-m", "bagit_create", "batch", "create", str(bench.path)]

@@ -33,11 +33,15 @@ FOLDERS = ("shards", "logs", "done", "budget")
 
 @dataclass(frozen=True)
 class Created:
-    """A new job, and what of the list is not in it: ``repeated`` lines, ``deleted`` records."""
+    """A new job, and what of the list is not in it: ``repeated`` lines, ``deleted`` records.
+
+    ``unended`` is the last line if it may be half of one; see :class:`Lines`.
+    """
 
     job: JobFolder
     repeated: int
     deleted: int
+    unended: str = ""
 
 
 def create(
@@ -103,7 +107,7 @@ def create(
         shutil.rmtree(made, ignore_errors=True)
     with suppress(OSError):
         sync_folder(path.parent)
-    return Created(JobFolder(path), len(digests) - records, reader.deleted)
+    return Created(JobFolder(path), len(digests) - records, reader.deleted, reader.unended)
 
 
 def _check(path: Path, options: JobOptions, shard_size: int | None, layout: str | None) -> None:

@@ -41,6 +41,9 @@ class Item:
 class Lines:
     """Reads a list of records; :attr:`deleted` counts those that cannot be harvested.
 
+    :attr:`unended` is the last line if it has no end, though others have: where whoever wrote the
+    list was killed, it may be half an id, which names another record.
+
     A line is an id (of the job's source), a web address, a DOI, or a JSON object as
     ``bic list --json`` writes it. Empty lines and those that begin with ``#`` do not count.
 
@@ -50,6 +53,7 @@ class Lines:
     def __init__(self, options: JobOptions) -> None:
         self._options = options
         self.deleted = 0
+        self.unended = ""
 
     def read(self, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         """The source and id of each record.
@@ -58,8 +62,11 @@ class Lines:
         """
         faults: list[str] = []
         more = 0
+        ended = False
         for number, raw in enumerate(lines, 1):
             text = raw.strip()
+            self.unended = text if ended and not raw.endswith("\n") else ""
+            ended = raw.endswith("\n")
             if not text or text.startswith("#"):
                 continue
             try:

@@ -132,6 +132,11 @@ def create(
         if err.filename != list_:
             raise
         raise InputError(f"The list cannot be read: {err.strerror}.", where=list_ or "") from err
+    if made.unended:
+        output.tell(
+            f"warning: the last line, {made.unended[:80]!r}, has no end: if the list was cut off,"
+            " it may name another record, and others are missing"
+        )
     file = made.job.file
     if as_json:
         output.emit_json(
