@@ -388,6 +388,45 @@ def test_a_job_folder_without_its_empty_folders_is_told_in_words(
     assert "bug" not in result.stderr
 
 
+# -- what must not be told ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [(), ("-vv",)])
+def test_an_unexpected_error_tells_no_token(bench: Bench, words: tuple[str, ...]) -> None:
+    """Nor does its traceback, which only ``-vv`` shows."""
+    bench.job(bench.records(1))
+    secret = bench.place / "token"
+    secret.write_text("c4n4ry-very-secret\n")
+    secret.chmod(0o600)
+    command = ["batch", "run", str(bench.path), "--token-file", str(secret), "-w", "2", *words]
+    made = subprocess.run(
+        [sys.executable, "-c", BREAKING, *command, "--processes", "2"],
+        capture_output=True,
+        text=True,
+        env=bench.environment,
+        timeout=60,
+    )
+
+    assert 8 == made.returncode
+    assert "unexpected error with 7100001: RuntimeError" in made.stderr
+    assert "c4n4ry" not in made.stderr
+    assert bool(words) == ("Traceback" in made.stderr)
+
+
+BREAKING = """
+import sys
+from bagit_create.batch import run
+run.__globals__["START"] = (
+    "import bagit_create.wire as w; f = w.Wire.send\\n"
+    "def send(self, *a):\\n"
+    "    raise RuntimeError('Bearer ' + self._token.value)\\n"
+    "w.Wire.send = send\\n"
+) + run.__globals__["START"]
+from bagit_create.cli import cli
+cli(sys.argv[1:], prog_name="bic")
+"""
+
+
 # -- odd beginnings -----------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -113,8 +114,9 @@ class Harvester:
                 self._count(err, self._job.has_credential)
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
-                log.STANDARD.exception("unexpected error with %s %s", item.source, item.recid)
                 text = own.redact(f"{type(err).__name__}: {err}")
+                log.STANDARD.error("unexpected error with %s: %s", item.recid, log.visible(text))
+                log.STANDARD.debug("%s", own.redact(traceback.format_exc()))
                 return failed(item, BicError(f"Unexpected error, please report it: {text}"))
             finally:
                 self._job = None
