@@ -34,6 +34,8 @@ format: $(TEST_READY)
 
 bench: $(TEST_READY)
 	$(BIN)/python -m benchmarks --json benchmarks/out/bench.json $(BENCH)
+	$(BIN)/python -m benchmarks.records
+	$(BIN)/python -m benchmarks.batch_kills
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .hypothesis benchmarks/out

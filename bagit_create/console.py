@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
@@ -97,7 +98,8 @@ class Display:
 
     def message(self, text: str) -> None:
         """Show a line; it must be free of control characters."""
-        print(text, file=self._stream, flush=True)
+        with suppress(OSError):  # nobody is left to be told, and the work goes on
+            print(text, file=self._stream, flush=True)
 
     def show(self) -> None:
         """Show where the run is. Called at most once in :attr:`interval`, from any thread."""

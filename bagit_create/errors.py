@@ -10,6 +10,7 @@ BicError                    1   base; a bug if raised as itself
 ├── TransferError           8   files missing or cut short
 │   └── ChecksumMismatch    9
 ├── SipError               10   the package could not be written, or its name is taken
+│   ├── NoRoom             10   the disk has no room for it
 │   └── InvalidSip         11   written, but does not validate
 └── Interrupted           130   Ctrl-C
 """
@@ -149,6 +150,12 @@ class SipError(BicError):
     """The package could not be written."""
 
     exit_code = 10
+
+
+class NoRoom(SipError):
+    """The disk has no room for this package; a smaller one may fit."""
+
+    resumable = True
 
 
 class InvalidSip(SipError):

@@ -102,6 +102,11 @@ class Job:
         place = (options.previous or options.target) if asked else None
         return Earlier(place, source, recid, options, provenance.usr_meta(options), essence)
 
+    @property
+    def has_credential(self) -> bool:
+        """Whether the source was sent a credential."""
+        return self._client is not None and self._client.wire.has_credential
+
     def stop(self) -> None:
         """End the run, from another thread: it raises :class:`Interrupted` and can be continued.
 

@@ -3,7 +3,7 @@
 Each record's package is made as the real one is: staged, noted, and given its name by one rename;
 its name is never the same twice, so that what is made twice can be seen.
 
-    python -m benchmarks.batch_kills [--kills 1000] [--sleepers]
+    python -m benchmarks.batch_kills [--kills 1000] [--sleepers] [--records 1500]
 
 With ``--sleepers`` each process believes to be on a host of its own, processes are stopped for
 longer than their lease and then woken, and the others take their shards over meanwhile.
@@ -57,6 +57,9 @@ class Maker:
         os.rename(staged, place / package)
         return outcome
 
+    def clear(self, package: str, place: Path) -> None:
+        """Nothing."""
+
     def stop(self) -> None:
         """Nothing takes long."""
 
@@ -83,10 +86,10 @@ def start(path: Path, sleepers: bool) -> int:
         os._exit(code)
 
 
-def one_job(folder: Path, kills: int, sleepers: bool) -> Counter[str]:
+def one_job(folder: Path, kills: int, sleepers: bool, records: int) -> Counter[str]:
     """Work on one job under fire until it is complete."""
     path = folder / "job"
-    lines = (f"{7_000_000 + number}\n" for number in range(RECORDS))
+    lines = (f"{7_000_000 + number}\n" for number in range(records))
     create(path, lines, JobOptions(source="zenodo"), shard_size=20, layout="hashed")
     counts: Counter[str] = Counter()
     running = {start(path, sleepers) for _ in range(PROCESSES)}
@@ -147,11 +150,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--sleepers", action="store_true")
+    parser.add_argument("--records", type=int, default=RECORDS, help=f"of each job ({RECORDS})")
     given = parser.parse_args()
     counts: Counter[str] = Counter()
     while counts["kills"] < given.kills:
         with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as folder:
-            counts += one_job(Path(folder), given.kills - counts["kills"], given.sleepers)
+            left = given.kills - counts["kills"]
+            counts += one_job(Path(folder), left, given.sleepers, given.records)
     print(dict(counts))
     bad = ("lost", "made twice", "said wrongly", "miscounted", "not complete", "failed processes")
     return int(any(counts[one] for one in bad))

@@ -188,3 +188,42 @@ def test_lists_are_measured_by_the_pages_they_ask_for(bench: Bench) -> None:
     _, rows = bench("list 50,000 records, 25 a page, in no order, nine")
     assert [("bic", "<= 1.30 x pages")] == [(r["contender"], r["asked of bic"]) for r in rows]
     assert all(row["measured"] >= 1 for row in rows)
+
+
+def test_a_million_records_can_be_fewer() -> None:
+    """Every step is measured, and every record has ended."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.records", "2000", "2"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert 8 == len(steps)
+    assert 2000 == next(one["records"] for one in steps if one.get("step") == "create")
+
+
+@pytest.mark.parametrize("words", [(), ("--sleepers",)])
+def test_killed_workers_make_each_record_once(words: tuple[str, ...]) -> None:
+    """The exit code says so; for numbers, the benchmark is run with more kills."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.batch_kills",
+            "--kills",
+            "8",
+            "--records",
+            "150",
+            *words,
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+    assert 0 == done.returncode, done.stdout

@@ -36,6 +36,7 @@ def test_the_exit_codes_are_those_of_the_design() -> None:
         "TransferError": 8,
         "ChecksumMismatch": 9,
         "SipError": 10,
+        "NoRoom": 10,
         "InvalidSip": 11,
         "Interrupted": 130,
     }

@@ -482,7 +482,7 @@ def test_what_it_describes_does_the_work(made: Bench, tmp_path: Path) -> None:
             children[0].wait(60)
     codes = [one.wait(60) for one in children]
 
-    assert [0, 0, 0] == codes
+    assert {0, 8} >= set(codes), "8 says that another job has what is left"
     assert made.path.joinpath("packages").is_dir()
     names = [one.name.split("::")[2] for one in made.path.glob("packages/sip::*")]
     assert sorted(made.records(6)) == sorted(names)

@@ -16,6 +16,10 @@ from .crew import BatchEvents
 from .folder import JobFolder, Shard
 from .items import Item
 from .outcome import Outcome, Totals
+from .report import JobReport, report, write_json
+from .reportcsv import write_csv
+from .reporthtml import write_html
+from .reporttext import write_text
 from .retry import last_outcomes, retry
 from .run import run
 from .survey import Survey, survey
@@ -25,6 +29,7 @@ __all__ = [
     "Created",
     "Item",
     "JobFolder",
+    "JobReport",
     "Orders",
     "Outcome",
     "Shard",
@@ -32,7 +37,12 @@ __all__ = [
     "Totals",
     "create",
     "last_outcomes",
+    "report",
     "retry",
     "run",
     "survey",
+    "write_csv",
+    "write_html",
+    "write_json",
+    "write_text",
 ]

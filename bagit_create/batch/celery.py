@@ -22,11 +22,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import BicError, InputError, Unreachable
+from ..errors import BicError, InputError, SipError, Unreachable
 from ..model import Silent
 from .child import Orders, crew_for
 from .crew import Crew
-from .folder import JobFolder, Shard
+from .folder import JobFolder, Shard, reading
 from .items import Item
 from .ledger import Lost
 from .outcome import Outcome, Totals
@@ -106,14 +106,15 @@ def _work(self: Any, job: str, shard: str) -> dict[str, Any]:
     which = Shard.named(shard)
     try:
         folder = JobFolder(Path(job))
-    except (InputError, OSError) as err:
+        finished = which in folder.finished()
+    except (InputError, SipError, OSError) as err:  # it is away, or cannot be read for a while
         if self.request.retries >= MOST_LOOKS:
             raise
         raise self.retry(exc=err, countdown=_back_off(self)) from err
     folder.items(which)
     tally, taken = _Tally(), False
     facts = {"job": str(folder.path), "shard": which.name}
-    if which in folder.finished():
+    if finished:
         return {**facts, "state": "finished before", **tally.totals.as_dict()}
     crew = crew_for(folder, _orders(), tally, which)
     try:
@@ -213,7 +214,8 @@ def submit(job: Path, app: Any = None) -> int:
     """
     folder = JobFolder(job)
     used = app_named(None) if app is None else app
-    finished, sent = folder.finished(), 0
+    with reading(folder.path):
+        finished, sent = folder.finished(), 0
     task = used.tasks[NAME]
     try:
         with used.producer_or_acquire() as producer:

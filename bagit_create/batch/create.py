@@ -120,6 +120,8 @@ def _check(path: Path, options: JobOptions, shard_size: int | None, layout: str 
         faults.append("A list of records has no folders of this machine (source local).")
     if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
         faults.append(f"{path} is there already; a job is made once.")
+    elif path.is_dir() and path.samefile(Path()):  # it will be replaced, and who is in it is lost
+        faults.append(f"{path} is the current folder; name one in it, or go elsewhere.")
     try:
         with_record(options).check()
     except BicError as err:

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, SipError
 from . import jobfile
 from .items import Item, read_shard
 from .jobfile import JobFile
@@ -53,6 +53,22 @@ class Shard:
         if not (first.isdigit() and second.isdigit()) or len(name) > 20:
             raise InputError(f"{name[:40]!r} is no shard.", hint="they are named as 01-000123")
         return cls(int(first), int(second))
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Say in words that a job folder cannot be read.
+
+    :raises SipError: instead of :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as err:
+        raise SipError(
+            f"The job folder cannot be read: {(err.strerror or str(err)).lower()}.",
+            where=str(err.filename or place),
+            hint="is all of it there, and may you read it?",
+        ) from err
 
 
 class JobFolder:
@@ -89,6 +105,19 @@ class JobFolder:
             Shard(number, one) for number in sorted(self._rounds) for one in self._rounds[number]
         ]
 
+    def check(self) -> None:
+        """Make sure that all shards of the list are there.
+
+        :raises InputError: if some are not: a run would end without their records.
+        """
+        lost = self.file.shards - sum(one.round == 1 for one in self.shards())
+        if lost > 0:
+            raise InputError(
+                f"{lost} of the job's {self.file.shards} shards are not there any more.",
+                where=str(self.shards_folder),
+                hint="restore the folder, or make a new job of the list",
+            )
+
     def items(self, shard: Shard) -> list[Item]:
         """The records of a shard.
 
@@ -96,13 +125,22 @@ class JobFolder:
         """
         path = self.shards_folder / f"{shard.round:02d}" / f"{shard.number:06d}.jsonl"
         try:
-            return read_shard(path)
+            found = read_shard(path)
         except FileNotFoundError as err:
             raise InputError(f"The job has no shard {shard.name}.", where=str(self.path)) from err
         except (ValueError, KeyError, TypeError) as err:
             raise InputError(
                 "A shard of the job is damaged.", where=f"{path} ({type(err).__name__}: {err})"
             ) from err
+        size = self.file.shard_size
+        expected = min(size, self.file.records - shard.number * size)
+        if shard.round == 1 and len(found) != expected:
+            raise InputError(
+                "A shard of the job is damaged.",
+                where=f"{path} ({len(found)} records, where {expected} were)",
+                hint="restore it, or make a new job of the list",
+            )
+        return found
 
     def finished(self) -> set[Shard]:
         """The shards that have come to their end."""

@@ -8,11 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import access, log
-from ..errors import BicError, ConfigError, Interrupted, InvalidSip, SipError
+from ..errors import (
+    AccessDenied,
+    BicError,
+    ConfigError,
+    Interrupted,
+    InvalidSip,
+    NoRoom,
+    SipError,
+)
 from ..job import Job
 from ..main import failure
 from ..model import Events, Result, Silent
 from ..options import JobOptions
+from ..sip.leftovers import remove_made
 from .items import Item
 from .outcome import DONE, FAILED, UNCHANGED, Outcome
 from .work import Fatal
@@ -21,6 +30,8 @@ NOBODY_CAN_WRITE = (
     errno.EACCES,
     errno.EDQUOT,
     errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
     errno.ENOSPC,
     errno.ENOTCONN,
     errno.ENOTDIR,
@@ -30,14 +41,31 @@ NOBODY_CAN_WRITE = (
 )
 """Of these the next record would die as well."""
 LONGEST_TEXT = 500
+MOST_WITHOUT_ROOM = 3
+"""Records in a row for which the disk has no room, after which the run is ended."""
+MOST_REFUSED = 10
+"""Records in a row for which a credential counts as none (401): it has expired, or is revoked."""
 
 
 class _Moving(Silent):
     """Of a single run, a batch shows what moves and what waits."""
 
     def __init__(self, events: Events) -> None:
-        self.advanced = events.advanced  # type: ignore[method-assign]
-        self.waiting = events.waiting  # type: ignore[method-assign]
+        self._events = events
+        self._fetches = False
+
+    def phase(self, name: str) -> None:
+        """A step of the record begins: what is only read back does not count again."""
+        self._fetches = name == "fetch"
+
+    def advanced(self, count: int) -> None:
+        """``count`` more bytes were moved."""
+        if self._fetches:
+            self._events.advanced(count)
+
+    def waiting(self, seconds: float, why: str) -> None:
+        """The record waits."""
+        self._events.waiting(seconds, why)
 
 
 class Harvester:
@@ -55,6 +83,7 @@ class Harvester:
         self._telling = telling
         self._connections = access.keep_connections(options)
         self._stopped = False
+        self._in_a_row: list[type[BicError]] = []
 
     def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
         """See :class:`bagit_create.batch.work.Maker`."""
@@ -70,7 +99,9 @@ class Harvester:
             if self._stopped:
                 self._job.stop()
             try:
-                return _outcome(item, self._job.run())
+                made = _outcome(item, self._job.run())
+                self._in_a_row.clear()
+                return made
             except (Interrupted, KeyboardInterrupt):
                 raise
             except BicError as err:
@@ -79,6 +110,7 @@ class Harvester:
                 err.redact(own.redact)
                 if _is_fatal(err):
                     raise Fatal(err) from err
+                self._count(err, self._job.has_credential)
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
                 log.STANDARD.exception("unexpected error with %s %s", item.source, item.recid)
@@ -86,6 +118,40 @@ class Harvester:
                 return failed(item, BicError(f"Unexpected error, please report it: {text}"))
             finally:
                 self._job = None
+
+    def clear(self, package: str, place: Path) -> None:
+        """See :class:`bagit_create.batch.work.Maker`."""
+        _, source, recid, _ = package.split("::")
+        remove_made({place, self._options.workdir or place}, source, recid)
+
+    def _count(self, err: BicError, has_credential: bool) -> None:
+        """Count what, if it befalls many in a row, befalls all that come after them.
+
+        Those before have failed, so that the next run goes on behind them: a few huge records, or
+        some that nobody may read, do not keep it from the others.
+
+        :raises Fatal: if it is so.
+        """
+        kind = type(err)
+        refused = isinstance(err, AccessDenied) and err.http_status == 401 and has_credential
+        if not refused and kind is not NoRoom:
+            self._in_a_row.clear()
+            return
+        self._in_a_row = [one for one in self._in_a_row if one is kind] + [kind]
+        number = len(self._in_a_row)
+        if refused and number >= MOST_REFUSED:
+            raise Fatal(
+                AccessDenied(
+                    f"The credential was refused for {number} records in a row: has it expired?",
+                    where=err.where,
+                    http_status=err.http_status,
+                    hint="give another one to the next run; 'bic batch retry' with"
+                    " '--kind AccessDenied' takes up those that failed",
+                )
+            ) from err
+        if not refused and number >= MOST_WITHOUT_ROOM:
+            err.hint += "; 'bic batch retry' with '--kind NoRoom' takes up those that failed"
+            raise Fatal(err) from err
 
     def stop(self) -> None:
         """End what is under way, from another thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -92,6 +93,11 @@ class Lines:
         if not source or "://" in recid or (as_doi(recid) and not self._options.source):
             return self._resolved(recid)
         instance = self._instance(source)
+        if as_doi(recid):
+            with suppress(InputError):  # one that only the source itself knows
+                named, found = self._resolved(recid)
+                if named == instance.name and found:
+                    return named, found
         if not _is_usual(recid):
             replace(self._options, source=instance.name, recid=recid).check(instance.pipeline)
         return instance.name, recid

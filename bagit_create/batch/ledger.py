@@ -94,6 +94,16 @@ def read(
     return ended, begun
 
 
+def deaths(job: JobFolder, shard: Shard, before: int) -> int:
+    """How many workers in a row, just before this claim, died before a record of theirs ended."""
+    for generation in range(before - 1, 0, -1):
+        with suppress(FileNotFoundError):
+            for facts in lines(job.logs / log_name(shard, generation)):
+                if "left" in facts or facts.get("state", MAKING) != MAKING:
+                    return before - 1 - generation
+    return before - 1
+
+
 def head(path: Path) -> dict[str, Any]:
     """The first line of a log, which says whose it is; ``{}`` if it is not whole."""
     with path.open("rb") as file, suppress(ValueError, RecursionError):
@@ -127,6 +137,7 @@ class Claim:
         self.shard = shard
         self.path = job.logs / log_name(shard, generation)
         self.ended, self.begun = read(job, shard, generation)
+        self.deaths = deaths(job, shard, generation)
         self._next = job.logs / log_name(shard, generation + 1)
         self._owner = owner
         self._fd = fd

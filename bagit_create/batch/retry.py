@@ -6,16 +6,17 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..errors import InputError, SipError
 from ..sip.disk import cannot_write, sync_folder
 from .create import write_round
-from .folder import RETRIED, JobFolder
+from .folder import RETRIED, JobFolder, reading
+from .history import History
 from .items import Item
-from .ledger import generations, read
 from .outcome import FAILED, Outcome
 
 TRANSIENT = ("Unreachable",)
@@ -25,21 +26,10 @@ TRANSIENT = ("Unreachable",)
 def last_outcomes(job: JobFolder) -> Iterator[tuple[Item, Outcome | None, int]]:
     """Each record of the list in its order, how it ended last (None: not yet), and in which round.
 
-    Memory holds one shard, and what later rounds say.
+    Memory holds one shard a round.
     """
-    claimed = generations(job)
-    later: dict[int, tuple[Outcome | None, int]] = {}
-    for shard in job.shards():
-        if shard.round > 1:
-            ended = read(job, shard, claimed.get(shard, 0) + 1)[0]
-            for item in job.items(shard):
-                later[item.number] = ended.get(item.number), shard.round
-    for shard in job.shards():
-        if shard.round == 1:
-            ended = read(job, shard, claimed.get(shard, 0) + 1)[0]
-            for item in job.items(shard):
-                outcome, number = later.get(item.number, (ended.get(item.number), 1))
-                yield item, outcome, number
+    for entry in History(job, time.time()).entries():
+        yield entry.item, entry.outcome, entry.round
 
 
 def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
@@ -53,18 +43,22 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     :raises SipError: if the folder cannot be written, or another retry is quicker.
     """
     job = JobFolder(path)
-    wanted = _known(kinds)
+    wanted = known_kinds(kinds)
+    job.check()
+    # Before the logs are read, which takes its time: a retry that comes in between has this number
+    # then, and its records are not given out a second time.
+    number = job.shards()[-1].round + 1
     counts: Counter[str] = Counter()
     items = []
-    for item, outcome, _ in last_outcomes(job):
-        if outcome is None or outcome.state != FAILED:
-            continue
-        if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
-            items.append(item)
-            counts[outcome.error] += 1
+    with reading(job.path):
+        for item, outcome, _ in last_outcomes(job):
+            if outcome is None or outcome.state != FAILED:
+                continue
+            if not wanted or outcome.error in wanted or str(outcome.exit_code) in wanted:
+                items.append(item)
+                counts[outcome.error] += 1
     if not items:
         return 0, counts
-    number = job.shards()[-1].round + 1
     made = job.shards_folder / f".{number:02d}.{secrets.token_hex(4)}"
     final = job.shards_folder / f"{number:02d}"
     try:
@@ -82,7 +76,12 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     return len(items), counts
 
 
-def _known(kinds: tuple[str, ...]) -> set[str]:
+def known_kinds(kinds: Collection[str]) -> set[str]:
+    """The same kinds of failure, each of which there is.
+
+    :param kinds: classes of :mod:`bagit_create.errors` or exit codes.
+    :raises InputError: if one is neither.
+    """
     from .. import errors
 
     found = set()

@@ -61,7 +61,8 @@ def run(
     :raises BicError: for a reason that stops every record (a full disk, nobody there).
     """
     job, orders = JobFolder(path), orders or Orders()
-    _check(job, orders)
+    _check(job, orders, processes)
+    job.check()
     followed = _Counting(events or Quiet())
     _check_records(job, orders)
     followed.phase("records")
@@ -87,10 +88,12 @@ def _usual_processes() -> int:
     return min(2 * (os.cpu_count() or 1), 16)
 
 
-def _check(job: JobFolder, orders: Orders) -> None:
+def _check(job: JobFolder, orders: Orders, processes: int | None) -> None:
     faults = []
     if not 1 <= orders.workers <= MOST_WORKERS:
         faults.append(f"--workers is at least 1 and at most {MOST_WORKERS}.")
+    if processes is not None and processes < 1:
+        faults.append("--processes is at least 1.")
     if orders.part is not None and not 0 < orders.part <= 1:
         faults.append("--share is a part of 1, as 1/4 or 0.25.")
     if orders.patience < 0:
@@ -194,6 +197,9 @@ class _Processes:
     def _keep(self, index: int) -> None:
         try:
             self._restart(index)
+        except Exception as err:  # the run must not look as if it had come to its end
+            log.STANDARD.debug("a worker process cannot be followed any more", exc_info=True)
+            self._give_up(f"Unexpected error, please report it: {type(err).__name__}: {err}")
         finally:
             self._ended[index].set()
 
@@ -240,7 +246,10 @@ class _Processes:
         return child
 
     def _hear(self, line: bytes) -> None:
-        facts = json.loads(line)
+        try:
+            facts = json.loads(line)
+        except ValueError:  # of a process that was killed while it spoke
+            return
         if "outcome" in facts:
             self._deaths = 0
             outcome = from_line(facts["outcome"])

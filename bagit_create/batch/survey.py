@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .folder import RETRIED, JobFolder, Shard
+from .folder import RETRIED, JobFolder, Shard, reading
 from .ledger import generations, head, is_over, last_line, log_name, read
 from .outcome import Totals
 
@@ -84,8 +84,13 @@ class Survey:
 def survey(job: JobFolder) -> Survey:
     """Look at a job. Of shards that are finished only the last line is read.
 
-    :raises OSError: if the folder cannot be read.
+    :raises SipError: if the folder cannot be read.
     """
+    with reading(job.path):
+        return _survey(job)
+
+
+def _survey(job: JobFolder) -> Survey:
     every = job.shards()
     finished = job.finished()
     claimed = generations(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from .board import Board
 from .folder import JobFolder
 from .items import Item
 from .ledger import Claim, Lost
-from .outcome import DONE, Outcome
+from .outcome import DONE, FAILED, Outcome
 
 HOLD_AFTER = 3
 """Records in a row that found nobody there, after which a worker waits."""
@@ -25,8 +26,9 @@ FIRST_HOLD_S = 30.0
 LONGEST_HOLD_S = 900.0
 PATIENCE_S = 3600.0
 """Seconds that a worker waits for a server that is not there, before the run is ended."""
-
-
+MOST_DEATHS = 5
+"""Workers in a row that died while they made the same record; then it is left out, for the job
+would never end."""
 FIRST_LOOK_S = 0.05
 LONGEST_LOOK_S = 5.0
 """Seconds between two looks for shards, while others have all that are left."""
@@ -54,6 +56,13 @@ class Maker(Protocol):
         :raises Lost: if the shard is another worker's now.
         :raises Interrupted: if the run is being ended; nothing is known of the record then.
         :raises Fatal: if no record can be made.
+        """
+
+    def clear(self, package: str, place: Path) -> None:
+        """Remove what a worker that was killed left beside the package that it had made.
+
+        :param package: its name.
+        :param place: the folder that it is in.
         """
 
     def stop(self) -> None:
@@ -162,7 +171,11 @@ class Worker:
         begun = claimed.begun.get(item.number)
         if begun is not None and os.path.lexists(place / begun.package):
             # Its package got its name, and the worker died before it could say so.
+            self._maker.clear(begun.package, place)
             return replace(begun, state=DONE)
+        if claimed.deaths >= MOST_DEATHS:
+            claimed.deaths = 0
+            return _deadly(item)
         began = time.time()
         outcome = self._maker.make(item, place, claimed.begin)
         ended = time.time()
@@ -195,6 +208,19 @@ class Worker:
         return not self._stopped.wait(seconds)
 
 
+def _deadly(item: Item) -> Outcome:
+    """The outcome of a record with which one worker after the other has died."""
+    return Outcome(
+        number=item.number,
+        state=FAILED,
+        at=round(time.time(), 3),
+        error=BicError.__name__,
+        exit_code=BicError.exit_code,
+        message=f"{MOST_DEATHS} processes in a row ended without a word while they made it.",
+        hint="if memory is short, 'bic batch retry' and a run with fewer --workers may help",
+    )
+
+
 @contextmanager
 def _writing(job: JobFolder) -> Iterator[None]:
     """What the job folder cannot take ends the run.
@@ -204,4 +230,9 @@ def _writing(job: JobFolder) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        raise Fatal(cannot_write(err, job.path)) from err
+        error = cannot_write(err, job.path)
+        error.message = error.message.replace("The package", "The job folder")
+        error.hint = error.hint.replace("choose another --target", "run the job again then")
+        if err.errno in (errno.EACCES, errno.EPERM):
+            error.hint = "may you write to it, and to the folders in it?"
+        raise Fatal(error) from err

@@ -33,6 +33,8 @@ SLACK = 200
 """One in so many requests may be counted wrongly when the length of a window is measured."""
 KEPT_MARKS = 1000
 KEPT_ROUTES = 1000
+KEPT_WINDOWS = 32
+"""A server has fewer limits; one whose answers tell another number each time has no more here."""
 
 
 class Plan(NamedTuple):
@@ -174,6 +176,7 @@ class Windows:
                 if window is not None and window.end > now:  # one whose end moves all the time
                     following.next = window.next
                 self.windows[key] = following
+                self._forget_some(now, key)
             if not left:
                 self.breaks += 1
 
@@ -203,6 +206,7 @@ class Windows:
         if length is None:
             length = next((one for one in NATURAL_S if one >= self._least(now, end)), end - now)
         self.windows[limit] = Window(limit, end - length, end, limit, grain, length)
+        self._forget_some(now, limit)
 
     def stand(self, now: float, limits: Sequence[Sequence[float]]) -> None:
         """Limits are known to hold, besides those that answers tell: numbers and seconds."""
@@ -211,6 +215,7 @@ class Windows:
             if window is None:
                 window = Window(int(limit), now, now + length, 1, 1.0, own=1)
                 self.windows[int(limit)] = window
+                self._forget_some(now, int(limit))
             window.length = window.length or length
 
     def pause(self, until: float) -> None:
@@ -221,6 +226,17 @@ class Windows:
         if len(self.told) > KEPT_ROUTES:
             self.told.clear()
         self.told[route] = limits
+
+    def _forget_some(self, now: float, new: int) -> None:
+        """Keep no more windows than any server has: first those go that have ended."""
+        if len(self.windows) <= KEPT_WINDOWS:
+            return
+        for key, one in list(self.windows.items()):
+            if one.length is None and now >= one.over and key != new:
+                del self.windows[key]
+        while len(self.windows) > KEPT_WINDOWS:
+            others = [key for key in self.windows if key != new]
+            del self.windows[max(others, key=lambda key: self.windows[key].left(self.part))]
 
     def _length(self, limit: int, now: float, end: float) -> float | None:
         """How long the window was that is broken now: since we sent so many requests."""

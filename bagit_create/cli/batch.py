@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import resource
+import shlex
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +21,7 @@ from ..console import display
 from ..credentials import Secret, read_file
 from ..errors import InputError
 from . import output, words
+from .batch_report import report
 from .options import not_given, some_options
 from .submit import submit
 
@@ -28,6 +32,8 @@ JOBS = 4
 """Files that each of several workers fetches at the same time."""
 MAX_WAIT_S = 24 * 3600.0
 """A job of days waits for a server as long as that asks for."""
+OPEN_FILES = 65_536
+"""More than all workers of a run ever have open."""
 LOOK_S = 2.0
 """Seconds between two looks of ``status --live``."""
 OF_A_JOB = (
@@ -68,6 +74,7 @@ def batch() -> None:
     """
 
 
+batch.add_command(report)
 batch.add_command(submit)
 
 
@@ -111,10 +118,10 @@ def create(
         raise InputError("A list of records has no folders of this machine (source local).")
     values = not_given() | given | {"recid": "1"}
     options = replace(job_from(values, any_source=True), recid=None, target=Path())
-    if list_ is None and sys.stdin.isatty():
+    if list_ in (None, "-") and (sys.stdin is None or list_ is None and sys.stdin.isatty()):
         raise InputError("There is no list.", hint="name a file, or pipe 'bic list' into this")
     try:
-        with click.open_file(list_ or "-", encoding="utf-8") as lines:
+        with click.open_file(list_ or "-", encoding="utf-8-sig") as lines:
             made = create_job(
                 Path(job),
                 lines,
@@ -148,7 +155,7 @@ def create(
         notes.append(f"{made.repeated} repeated lines left out")
     if made.deleted:
         notes.append(f"{made.deleted} deleted records left out")
-    output.tell("; ".join(notes) + f". Next: bic batch run {job}")
+    output.tell("; ".join(notes) + f". Next: bic batch run {shlex.quote(job)}")
 
 
 @batch.command(short_help="Work on a job.")
@@ -182,7 +189,8 @@ def run(job: str, **given: Any) -> int:
     """Work on JOB until each of its records has ended.
 
     Any number of runs may work on one job at the same time, on all machines that see its folder.
-    Exit code 0 if every record of the job has its package, 8 if some have failed.
+    Exit code 0 if every record of the job has its package, 8 if some have failed, or are left to
+    others (--no-wait).
     """
     from .. import batch as batches
     from .follow import Follower
@@ -193,6 +201,7 @@ def run(job: str, **given: Any) -> int:
     if given["verbose"] > 1:
         level = logging.DEBUG
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as batch systems end a job
+    _allow_more_files()
     began = time.monotonic()
     folder = batches.JobFolder(Path(job))
     with display(sys.stderr, silent=silent, verbose=given["verbose"] > 0) as shown:
@@ -205,7 +214,16 @@ def run(job: str, **given: Any) -> int:
     else:
         output.emit(bytes(folder.target))
         output.tell(words.made(made, time.monotonic() - began) + "\n" + words.state(found, job))
-    return 8 if found.totals.failed else 0
+    return 8 if found.totals.failed or found.left else 0
+
+
+def _allow_more_files() -> None:
+    """Let many workers have all the files and connections open that the system allows us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _orders(given: dict[str, Any]) -> Orders:
@@ -280,7 +298,8 @@ def retry(job: str, kinds: tuple[str, ...], as_json: bool) -> None:
         return
     told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
     output.tell(
-        f"{words.count(number, 'record')} to be tried again ({told}). Next: bic batch run {job}"
+        f"{words.count(number, 'record')} to be tried again ({told})."
+        f" Next: bic batch run {shlex.quote(job)}"
         if number
         else "no such failure: there is nothing to try again"
     )

@@ -58,10 +58,12 @@ def submit(ctx: click.Context, /, job: str, engine: str, as_json: bool, **given:
     from the environment of the workers.
     """
     from ..batch import JobFolder
+    from ..batch.folder import reading
 
     _refuse_others(ctx, engine)
     folder = JobFolder(Path(job))
-    left = len(set(folder.shards()) - folder.finished())
+    with reading(folder.path):
+        left = len(set(folder.shards()) - folder.finished())
     if not left:
         if as_json:
             output.emit_json({"job": str(folder.path), "engine": engine, "jobs": 0})

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from ..errors import SipError
+from ..errors import NoRoom, SipError
 
 
 def check_target(target: Path) -> None:
@@ -57,7 +57,7 @@ def check_space(
 
     :param here: bytes and files of them that an earlier run left there.
     :param option: the option that names the place: ``"target"`` or ``"workdir"``.
-    :raises SipError: naming what is missing; a later run can go on with what is there.
+    :raises NoRoom: naming what is missing; a later run can go on with what is there.
     """
     place = {"target": "target", "workdir": "work folder"}[option]
     free = os.statvfs(target)
@@ -65,19 +65,17 @@ def check_space(
     needed = max(0, needed - here[0]) + OWN_BYTES * files
     files = max(0, files - here[1])
     if needed > room:
-        raise SipError(
+        raise NoRoom(
             f"The package cannot be written: there is not enough room on the {place}'s disk.",
             where=f"{target}: {needed} bytes are needed, {room} are free, "
             f"{needed - room} are missing",
             hint=f"make room there, or choose another --{option}",
-            resumable=True,
         )
     if free.f_files and files + OWN_FILES > free.f_favail:
-        raise SipError(
+        raise NoRoom(
             f"The package cannot be written: the {place}'s disk has room for too few files.",
             where=f"{target}: {files + OWN_FILES} files are needed, {free.f_favail} more can be",
             hint=f"remove files there, or choose another --{option}",
-            resumable=True,
         )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +85,23 @@ def remove(leftover: Leftover) -> bool:
     except OSError as err:
         raise cannot_write(err, leftover.path) from err
     return removed
+
+
+def remove_made(folders: Iterable[Path], source: str, recid: str) -> None:
+    """Remove what killed runs left of a record whose package is there: nobody goes on with it.
+
+    :param folders: targets and work folders in which such runs were staged.
+    """
+    name = re.compile(re.escape(f"{source}-{recid[:80]}-") + "[0-9a-f]{8}(-copy)?")
+    clock = time.time()
+    for place in {folder / FOLDER for folder in folders}:
+        with suppress(OSError):  # it is not there, or another run was quicker
+            for one in list(os.scandir(place)):
+                if name.fullmatch(claim.name_of(one.name) or ""):
+                    touched = one.stat(follow_symlinks=False).st_mtime
+                    if claim.is_abandoned(one.name, touched, clock):
+                        claim.remove(Path(one.path))
+            _tidy(place)
 
 
 def _tidy(place: Path) -> None:
