@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from . import claim
 
 _FORMS = ("", *ARCHIVES.values())
 """A package is a folder or an archive, and its name is one for both."""
+TRIES = 100
+"""How often a folder is made again that other runs have tidied away meanwhile."""
 STALE_S = 3600
 """Seconds after which a reserved name belongs to a run that was killed: writing takes less."""
 
@@ -94,6 +97,20 @@ def make_in(place: Path, folder: Path) -> None:
         except FileNotFoundError:
             if not place.parent.is_dir():
                 raise
+
+
+def make_own(own: Path, make_target: Callable[[], None]) -> None:
+    """Make a run's own folder, and again what another run, which ended, has tidied away.
+
+    :param make_target: makes the target again, should that be gone too.
+    """
+    for _ in range(TRIES):
+        with suppress(FileNotFoundError):
+            make_place(own.parent)
+            own.mkdir()
+            return
+        make_target()
+    own.mkdir()
 
 
 def check_place(place: Path) -> None:

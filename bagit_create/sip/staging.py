@@ -26,11 +26,9 @@ from ..model import Events
 from . import claim, remains
 from .disk import cannot_write, check_space, full, sync, sync_folder
 from .landing import Landing, is_far
-from .names import Names, check_place, make_place, tidy_names
+from .names import Names, check_place, make_own, tidy_names
 
 FOLDER = ".bic-staging"
-TRIES = 100
-"""How often a folder is made again that other runs have tidied away meanwhile."""
 
 
 class Staging:
@@ -112,7 +110,7 @@ class Staging:
         """A folder of this run's own: what an ended run of the same kind left, or a new one."""
         own = parent / claim.own_name(name)
         try:
-            self._make(own)
+            make_own(own, self._make_target)
             busy, left = claim.others(parent, name, own)
             if busy and self._alone:
                 raise SipError(
@@ -127,7 +125,7 @@ class Staging:
                 with suppress(FileNotFoundError):  # another run was quicker
                     os.rename(one, own)
                     break
-                self._make(own)
+                make_own(own, self._make_target)
             os.utime(own)
         except (OSError, SipError) as err:
             claim.release(own.name)
@@ -138,16 +136,6 @@ class Staging:
                 raise
             raise cannot_write(err, self.target) from err
         return own
-
-    def _make(self, own: Path) -> None:
-        """Make this run's folder, and again what another run, which ended, has tidied away."""
-        for _ in range(TRIES):
-            with suppress(FileNotFoundError):
-                make_place(own.parent)
-                own.mkdir()
-                return
-            self._make_target()
-        own.mkdir()
 
     # -- the journal of finished downloads ----------------------------------------------------
 
