@@ -100,6 +100,17 @@ def test_a_total_of_the_page_alone_does_not_end_a_list(
     assert done.error is None
 
 
+def test_a_total_below_0_is_none(lists: Lists, sandbox: Sandbox) -> None:
+    """Nothing can be compared with it."""
+
+    def negate(body: Any) -> None:
+        body["hits"]["total"] = -1
+
+    sandbox.fault("/records", answered(negate), source="zenodo")
+
+    assert isinstance(lists("zenodo").error, UpstreamError)
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 def test_a_total_that_is_a_bound_is_no_end(
     is_named: bool, lists: Lists, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

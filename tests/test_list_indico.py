@@ -183,6 +183,7 @@ def test_many_events_taken_away_meanwhile_are_told_of(
     list(listed)
 
     assert any("taken away" in note for note in made.tally.notes)
+    assert "taken away" in made.tally.cut
 
 
 def test_the_cache_of_the_server_is_passed_by(listing: Lists, sandbox: Sandbox) -> None:

@@ -22,7 +22,7 @@ def lists(config_file: Path, sandbox: Sandbox) -> Lists:
 
 
 @pytest.mark.parametrize("tells_total", [True, False])
-@pytest.mark.parametrize("counts_from", [0, 1, None])
+@pytest.mark.parametrize("counts_from", [0, 1, -1, None])
 def test_a_collection_is_listed_however_the_server_counts(
     lists: Lists, sandbox: Sandbox, counts_from: int | None, tells_total: bool
 ) -> None:

@@ -1107,3 +1107,40 @@ def test_a_plan_can_be_written_down(ask: Ask, target: Path) -> None:
     found = ask(lines=MIXED.splitlines() + ["7000010"], sample=5)
 
     assert found.as_dict() == json.loads(json.dumps(found.as_dict()))
+
+
+def test_a_plan_that_nobody_reads_any_more_is_ended(
+    config_file: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """As ``head`` does; hours of requests would follow."""
+    ids = [f"80{n:04}" for n in range(150)]
+    for recid in ids:
+        sandbox.add_record("zenodo", recid, {})
+    (tmp_path / "ids").write_text("\n".join(ids), "utf-8")
+    words = ["-m", "bagit_create", "plan", "--source", "zenodo", "--list", str(tmp_path / "ids")]
+    with subprocess.Popen(
+        [sys.executable, *words, "--each", "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "BIC_CONFIG": str(config_file)},
+    ) as plan:
+        assert plan.stdout is not None and plan.stderr is not None
+        plan.stdout.readline()
+        plan.stdout.close()
+        told = plan.stderr.read()
+        code = plan.wait(60)
+
+    assert (0, b"") == (code, told)
+    assert len(sandbox.seen) < 200
+
+
+def test_a_plan_says_that_it_looks_at_no_earlier_packages(
+    bic: Bic, tmp_path: Path, config_file: Path
+) -> None:
+    """A job of what has changed takes that at most."""
+    options = JobOptions(source="zenodo", config=config_file, if_changed=True)
+    job = batch.create(tmp_path / "job", ["7000001"], options).job
+
+    assert "earlier packages: not looked at" in bic(str(job.path)).stdout
+    assert json.loads(bic(str(job.path), "--json").stdout)["earlier"] is True
+    assert "earlier packages" not in bic("--source", "zenodo", "--recid", "7000001").stdout

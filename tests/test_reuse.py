@@ -264,6 +264,18 @@ def test_adler32_and_the_size_are_not_enough(harvest: Harvest, sandbox: Sandbox)
     assert ["sha1"] == [one["checksum"][:4] for one in step(result)["files"]]
 
 
+def test_no_package_is_opened_for_files_that_nothing_recognises(
+    harvest: Harvest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be one of each month, and each takes as long as it is large."""
+    made = harvest(7000010)
+    opened: list[Path] = []
+    monkeypatch.setattr("bagit_create.earlier.earlier.Package", opened.append)
+
+    assert (0, 0) == (made["status"], harvest(7000010, previous=made["path"])["status"])
+    assert not opened
+
+
 def test_a_file_without_a_checksum_is_fetched(harvest: Harvest, sandbox: Sandbox) -> None:
     """Nobody knows whether it is the same."""
     made = harvest(7000010)

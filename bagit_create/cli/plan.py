@@ -69,6 +69,10 @@ OF_THE_TERMINAL = ("as_json", "verbose", "very_verbose", "quiet")
 MEGABYTE = 1_000_000
 
 
+class _NobodyReads(Exception):
+    """Standard output was closed, so that nothing more needs to be asked for."""
+
+
 @click.command(short_help="Say what a run would do: files, bytes, requests, hours, room.")
 @click.argument("job", metavar="[JOB]", required=False)
 @click.option(
@@ -114,6 +118,8 @@ def plan(ctx: click.Context, /, job: str | None, list_: str | None, **given: Any
     as_json = bool(given["as_json"] or given["each"])
     try:
         return _plan(ctx, job, list_, given, as_json)
+    except _NobodyReads:
+        return 0  # whoever reads has had enough
     except BicError as err:
         if not as_json:
             raise
@@ -160,7 +166,8 @@ def _made(
     from .. import planning
 
     def each(one: RecordPlan) -> None:
-        output.emit_json({"record": one.as_dict()})
+        if not output.emit_json({"record": one.as_dict()}):
+            raise _NobodyReads
 
     more: dict[str, Any] = {
         "workers": planning.DEFAULT_WORKERS if given["workers"] is None else given["workers"],

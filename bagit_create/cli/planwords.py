@@ -20,6 +20,8 @@ def text(made: Plan) -> str:
 
 def _lines(made: Plan) -> Iterator[str]:
     yield from _head(made)
+    if made.earlier:
+        yield "earlier packages: not looked at; this is what it takes at most, if all has changed"
     if made.makeable:
         yield from _numbers(made)
     yield from _requests(made)

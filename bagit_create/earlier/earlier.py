@@ -76,8 +76,8 @@ class Earlier:
         They are those of the newest package that has any; one that is broken may do, since only
         bytes that are proven count.
         """
-        items = tuple(placed)
-        for package in self._each():
+        items = tuple(filter(reuse.may_be_held, placed))
+        for package in self._each() if items else ():
             if found := reuse.held(package, items):
                 log.info(f"{len(found)} files should be in {package.name} already")
                 return found

@@ -26,6 +26,12 @@ FORGED = ("md5", "sha1")
 """Those of which there are two files with one digest."""
 
 
+def may_be_held(one: Placed) -> bool:
+    """Whether a file comes from upstream, with a checksum by which it can be recognised."""
+    is_remote = one.entry.path is None and one.entry.maker is None
+    return is_remote and any(sum_.algorithm in SAFE for sum_ in one.entry.checksums)
+
+
 def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
     """By the bag path of today, the files that a package should have.
 
@@ -36,11 +42,10 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
         log.info(f"no files are taken out of {package.name}: it is compressed as a whole")
         return {}
     wanted: dict[Checksum, list[Placed]] = {}
-    for one in placed:
-        if one.entry.path is None and one.entry.maker is None:
-            for checksum in one.entry.checksums:
-                if checksum.algorithm in SAFE:
-                    wanted.setdefault(checksum, []).append(one)
+    for one in filter(may_be_held, placed):
+        for checksum in one.entry.checksums:
+            if checksum.algorithm in SAFE:
+                wanted.setdefault(checksum, []).append(one)
     found: dict[str, Held] = {}
     times: dict[str, int] = {}
     for checksum, path in _distinct(package, _promised(package, wanted, times)):

@@ -85,7 +85,7 @@ class Indico:
                 yield from new
                 break
             if lacking and not lacking[-1] and len(new) == len(page):
-                tally.notes.append(
+                tally.lacks(
                     "events were taken away while they were listed, and others may be missing"
                 )
             lacking.append(LIMIT - len(page))

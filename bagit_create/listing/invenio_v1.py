@@ -59,6 +59,8 @@ class InvenioV1:
         pages that came before."""
         total = self._total(selection)
         tally.expected = now = total
+        if total is None:
+            tally.notes.append("the server does not say how many there are: this may not be all")
         for _ in range(windows.PASSES):
             total, ids = now, set[int]()
             yield from self._all_pages(selection, tally, total, ids)
@@ -87,7 +89,7 @@ class InvenioV1:
         position, before = 0, [-1]
         while True:
             ids = self._ids(selection, position)
-            if total and not ids and not position:  # a slice that begins before the first
+            if total != 0 and not ids and not position:  # a slice that begins before the first
                 position = 1
                 continue
             tally.pages += bool(ids)
@@ -115,7 +117,8 @@ class InvenioV1:
                 hint="the service may have changed; --via oai may still work",
             )
         with reading("list of ids", url):
-            return [int(one) for one in match[1].replace(b",", b" ").split()]
+            numbers = map(int, match[1].replace(b",", b" ").split())
+            return list(dict.fromkeys(numbers))  # so many is the page, and not more
 
     def _ask(self, selection: Selection, **more: str) -> tuple[bytes, str]:
         asked = {"cc": selection.collection, "p": selection.query, "sc": "0", "ln": "en", **more}

@@ -120,7 +120,9 @@ class RecordSearch:
             exact = not isinstance(total, dict) or total.get("relation", "eq") == "eq"
             if isinstance(total, dict):  # as OpenSearch itself has it
                 total = total["value"]
-            return Page(expect(total, int, "hits.total") + (not exact), hits, exact)
+            if expect(total, int, "hits.total") < 0:
+                raise ValueError(f"hits.total is {total}")
+            return Page(total + (not exact), hits, exact)
 
     def _ask(self, query: str, number: int) -> Answer:
         """The answer; the size of a page is the largest that is accepted.

@@ -108,7 +108,7 @@ class InvenioRDM:
         if body["files"]["enabled"] is False:
             return True
         named = body["files"].get("entries")
-        return isinstance(named, dict) and all_have(named.values(), "checksum")
+        return isinstance(named, dict) and named != {} and all_have(named.values(), "checksum")
 
     # -- the record ---------------------------------------------------------------------------
 

@@ -211,7 +211,8 @@ class Plan:
     the mean time of an answer, None if there was none. ``seconds`` are what the requests take (of
     the whole list), ``decided_by`` ``"limits"`` or ``"answers"``; ``transfer`` is what the bytes
     take at the ``rate`` (bytes a second) that was given. ``workers`` records are made at once.
-    ``records`` are the first ones; ``exit_code`` is what the run would end with.
+    ``records`` are the first ones; ``exit_code`` is what the run would end with. ``earlier`` is
+    whether the run would look for earlier packages: here all is reckoned as if there were none.
     """
 
     listed: int
@@ -246,6 +247,7 @@ class Plan:
     estimate: Mapping[str, Range] | None
     records: tuple[RecordPlan, ...]
     exit_code: int
+    earlier: bool = False
 
     @property
     def is_sample(self) -> bool:
@@ -277,7 +279,7 @@ class Plan:
 _OF_A_RECORD = "source recid requested files bytes unknown_sizes made read".split()
 _PLAIN = (
     "exit_code listed planned repeated deleted workers makeable files bytes unknown_sizes made read"
-    " sent answer seconds decided_by rate transfer"
+    " sent answer seconds decided_by rate transfer earlier"
 ).split()
 
 

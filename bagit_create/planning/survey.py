@@ -168,6 +168,7 @@ class Survey:
             estimate=estimate,
             records=tuple(totals.records),
             exit_code=self._exit_code(room, single),
+            earlier=self._options.if_changed or self._options.previous is not None,
         )
 
     def _room(self, weight: Weight, estimate: Mapping[str, Range] | None) -> Room:
