@@ -195,8 +195,6 @@ class _Transfer:
         """Take one file from an earlier package; a damaged one comes from upstream."""
         path = f"{self._bag}/{item.bagpath}"
         wanted, one = with_published(self._algorithms, item.entry), held[item.bagpath]
-        with suppress(FileNotFoundError):  # a part of it that was downloaded
-            os.unlink(path)
         fetched = take_over(item, one, path, wanted, self._advanced, self._stopped)
         if fetched is None:
             return self.download(item)

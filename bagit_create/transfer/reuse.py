@@ -24,9 +24,11 @@ def take_over(
 ) -> Fetched | None:
     """Take a file over, if its bytes are those that upstream lists; else warn, and leave nothing.
 
-    :param destination: where to; it must not exist yet.
+    :param destination: where to; what an earlier run left there, a part perhaps, gives way.
     :param algorithms: of the digests; those that upstream published are among them.
     """
+    with suppress(FileNotFoundError):
+        os.unlink(destination)
     try:
         checksums = _copy(held, destination, algorithms, advanced, stopped)
         compare(item.entry, checksums, f"{held.bagpath} in {held.package}")
