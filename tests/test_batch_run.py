@@ -483,6 +483,20 @@ def test_a_server_that_comes_back_is_waited_for(
     assert (6, {}) == (made.done, made.failed)
 
 
+def test_an_outage_fails_one_record_a_worker_at_most(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a shard is one record, so that nothing else can be made meanwhile."""
+    from bagit_create.batch import work as work_module
+
+    monkeypatch.setattr(work_module, "FIRST_HOLD_S", 0.01)
+    bench.job(bench.records(6), "--shard-size", "1", "--retries", "0")
+    bench.sandbox.fault("/api/records/", Fault("status", status=503), times=7)
+    made = batch.run(bench.path, Orders(workers=1))
+
+    assert (5, {"Unreachable": 1}) == (made.done, made.failed)
+
+
 def test_the_error_of_a_worker_process_is_that_of_the_run(bench: Bench) -> None:
     """From Python, it is raised as what it is."""
     (bench.place / "out").write_text("a file")

@@ -153,18 +153,30 @@ class Worker:
             if self._stopped.is_set():
                 return False
             outcome = self._made(claimed, item)
-            if outcome.error == Unreachable.__name__:
-                later.append(item)
+            if self._found_somebody(outcome):
+                self._note(claimed, item, outcome)
+                continue
+            later.append(item)
+            if not self._hold(outcome):
+                return False
+        for item in later:  # what was not there a while ago may be there now
+            outcome = self._made(claimed, item)
+            while not self._found_somebody(outcome) and self._in_a_row >= HOLD_AFTER:
                 if not self._hold(outcome):
                     return False
-            else:
-                self._in_a_row, self._held = 0, 0.0
-                self._note(claimed, item, outcome)
-        for item in later:  # what was not there a while ago may be there now
-            if self._stopped.is_set():
+                outcome = self._made(claimed, item)
+            if self._stopped.is_set() and outcome.error == Unreachable.__name__:
                 return False
-            self._note(claimed, item, self._made(claimed, item))
+            self._note(claimed, item, outcome)
         claimed.append_totals()
+        return True
+
+    def _found_somebody(self, outcome: Outcome) -> bool:
+        """Whether the source was there for a record; counts those for which it was not."""
+        if outcome.error == Unreachable.__name__:
+            self._in_a_row += 1
+            return False
+        self._in_a_row, self._held = 0, 0.0
         return True
 
     def _made(self, claimed: Claim, item: Item) -> Outcome:
@@ -181,7 +193,8 @@ class Worker:
         began = time.time()
         outcome = self._maker.make(item, place, claimed.begin)
         ended = time.time()
-        self._target_seen = self._target_seen or outcome.state == DONE
+        if outcome.state == DONE and not self._target_seen:
+            self._target_seen = self._job.target.is_dir()
         return replace(outcome, at=round(ended, 3), seconds=round(ended - began, 4))
 
     def _look_for_target(self) -> None:
@@ -207,7 +220,6 @@ class Worker:
 
         :raises Fatal: if it took too long.
         """
-        self._in_a_row += 1
         if self._in_a_row < HOLD_AFTER:
             return True
         seconds = min(FIRST_HOLD_S * 2 ** (self._in_a_row - HOLD_AFTER), LONGEST_HOLD_S)
