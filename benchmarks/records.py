@@ -83,9 +83,9 @@ def _measure(queue: Any, function: Callable[..., Any], args: tuple[Any, ...]) ->
 
 def make(path: Path, records: int) -> None:
     """Make a job."""
-    create(
-        path, (f"{7_000_000 + number}\n" for number in range(records)), JobOptions(source="zenodo")
-    )
+    lines = (f"{7_000_000 + number}\n" for number in range(records))
+    created = create(path, lines, JobOptions(source="zenodo"))
+    created.job.target.mkdir()  # as the first package would
 
 
 def look(path: Path) -> None:

@@ -92,6 +92,7 @@ class Worker:
         patience: float = PATIENCE_S,
     ) -> None:
         self._job = job
+        self._target = str(job.target)
         self._board = board
         self._maker = maker
         self._stopped = stopped
@@ -100,7 +101,7 @@ class Worker:
         self._patience = patience
         self._held = 0.0
         self._in_a_row = 0
-        self._target_seen = False
+        self._target_seen = os.path.isdir(self._target)
 
     def run(self, wait: bool) -> None:
         """Take shards until all are finished.
@@ -194,7 +195,7 @@ class Worker:
         outcome = self._maker.make(item, place, claimed.begin)
         ended = time.time()
         if outcome.state == DONE and not self._target_seen:
-            self._target_seen = self._job.target.is_dir()
+            self._target_seen = os.path.isdir(self._target)
         return replace(outcome, at=round(ended, 3), seconds=round(ended - began, 4))
 
     def _look_for_target(self) -> None:
@@ -205,9 +206,7 @@ class Worker:
 
         :raises Fatal: if it is gone.
         """
-        if self._job.target.is_dir():
-            self._target_seen = True
-        elif self._target_seen:
+        if self._target_seen and not os.path.isdir(self._target):
             gone = FileNotFoundError(errno.ENOENT, "the target is not there any more")
             raise Fatal(cannot_write(gone, self._job.target))
 
