@@ -47,7 +47,8 @@ def _numbers(made: JobReport) -> Iterator[str]:
     bar = "".join(
         sign * max(BAR * count // (found.records or 1), count > 0) for count, sign in parts
     )
-    yield f"[{bar[:BAR]:.<{BAR}}] as of {words.moment(made.taken)}"
+    rest = bar[-1:] if not found.left else "."
+    yield f"[{bar[:BAR]}{rest * (BAR - len(bar))}] as of {words.moment(made.taken)}"
     yield (
         f"  {totals.done:,} of {words.number(found.records, 'record')} packaged,"
         f" {totals.unchanged:,} unchanged, {failed:,} failed, {found.left:,} left"

@@ -153,4 +153,4 @@ def _to_celery(folder: JobFolder, app: str | None, as_json: bool) -> None:
     else:
         output.emit(bytes(folder.path))
         job = shlex.quote(str(folder.path))
-        output.tell(f"{words.count(sent, 'task')} sent. Next: bic batch status {job}")
+        output.tell(f"{words.count(sent, 'task')} sent. Next: bic batch status {shlex.quote(job)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import log
@@ -34,7 +35,8 @@ def state(found: Survey, job: str) -> str:
         lines.append(f"  failed: {failed:,} {kind}")
     if totals.failed:
         lines.append(
-            f"what failed: bic batch report {job} --format csv; again: bic batch retry {job}"
+            f"what failed: bic batch report {quote(job)} --format csv;"
+            f" again: bic batch retry {quote(job)}"
         )
     return "\n".join(lines)
 
