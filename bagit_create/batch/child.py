@@ -209,7 +209,7 @@ def main(facts: Mapping[str, Any]) -> None:
     except BicError as err:
         code = err.exit_code if not isinstance(err, Interrupted) else 130
         teller.tell({"fatal": failure(err)})
-    except Exception as err:
+    except Exception as err:  # a bug, which the parent tells
         code = 1
         text = f"Unexpected error, please report it: {type(err).__name__}: {err}"
         teller.tell({"fatal": failure(BicError(log.redact(text)))})
