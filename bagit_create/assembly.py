@@ -28,7 +28,8 @@ class Assembly:
     """One package in the making; call :meth:`run` once.
 
     :param held: by bag path, files that an earlier package should have.
-    :param confirm: called with what is about to appear; what it raises prevents that.
+    :param confirm: called with what is about to appear, and with the hidden folder that it comes
+        out of (:attr:`.Staging.holder`); what it raises prevents that.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Assembly:
         staging: Staging,
         client: Client | None,
         held: Mapping[str, Held],
-        confirm: Callable[[Result], None] | None = None,
+        confirm: Callable[[Result, Path], None] | None = None,
     ) -> None:
         self._options = options
         self._events = events
@@ -56,7 +57,7 @@ class Assembly:
         ready = self._ready
         if ready is None or not os.path.lexists(ready.path):
             return None
-        if ready.archive is None and os.path.lexists(self._staging.outgoing):
+        if ready.archive is None and os.path.lexists(self._staging.holder / "bag"):
             return None  # which becomes the package by one rename
         if ready.archive is not None and not os.path.getsize(ready.archive):
             return None  # some file systems want an empty file first
@@ -150,7 +151,7 @@ class Assembly:
             if record.recheck is not None:
                 record.recheck()
             if self._confirm is not None:
-                self._confirm(result)
+                self._confirm(result, staging.holder)
             self._ready = result
 
         if options.archive:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import access, log, paths, pipelines, provenance
@@ -33,7 +34,8 @@ COLUMN = 50
 class Job:
     """A run of one :class:`JobOptions`; call :meth:`run` once.
 
-    :param confirm: called with what is about to appear; what it raises prevents that.
+    :param confirm: called with what is about to appear, and with the hidden folder that it comes
+        out of (:attr:`.Staging.holder`); what it raises prevents that.
     :param connections: those of an earlier run; see :func:`.access.keep_connections`.
     """
 
@@ -42,7 +44,7 @@ class Job:
         options: JobOptions,
         events: Events | None,
         own: log.JobLog,
-        confirm: Callable[[Result], None] | None = None,
+        confirm: Callable[[Result, Path], None] | None = None,
         connections: Connections | None = None,
     ) -> None:
         self._options = options
@@ -158,8 +160,7 @@ class Job:
                 error = staging.full(err, size)
                 self._leave(staging, error)
                 raise error from err
-            error = _lost(staging) or cannot_write(err, options.target)
-            error.resumable = staging.far  # the work folder is not where the target is
+            error = _lost(staging) or _not_written(staging, err)
             self._leave(staging, error)
             raise error from err
         except BaseException:
@@ -184,13 +185,19 @@ class Job:
             err.hint = self._next
 
 
+def _not_written(staging: Staging, err: OSError) -> SipError:
+    error = cannot_write(err, staging.target)
+    error.resumable = staging.far  # the work folder is not where the target is
+    return error
+
+
 def _lost(staging: Staging) -> SipError | None:
     """Why the staging folder is not there any more, if it is not."""
     if not staging.lost:
         return None
     if not os.path.isdir(staging.target):
         gone = FileNotFoundError(errno.ENOENT, "the target is not there any more")
-        return cannot_write(gone, staging.target)
+        return _not_written(staging, gone)
     return SipError(
         "Another run took this one for dead and its files over.",
         where=str(staging.root),

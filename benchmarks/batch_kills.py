@@ -22,6 +22,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bagit_create.batch import Item, JobFolder, Outcome
@@ -50,15 +52,23 @@ class Maker:
         time.sleep(random.uniform(0, 0.002))
         outcome = Outcome(number=item.number, state="done", package=package, files=1, bytes=1)
         try:
-            begin(outcome)
+            begin(replace(outcome, holder=staged.name))
         except BaseException:
             staged.rmdir()
             raise
-        os.rename(staged, place / package)
+        if random.random() < 0.25:  # asleep just here, it must not wake up and go on
+            time.sleep(0.02)
+        try:
+            os.rename(staged, place / package)
+        except FileNotFoundError:
+            return replace(outcome, state="failed", error="SipError")
         return outcome
 
-    def clear(self, package: str, place: Path) -> None:
-        """Nothing."""
+    def settle(self, begun: Outcome, place: Path) -> bool:
+        """Take its staged folder away from a worker that may wake up."""
+        with suppress(FileNotFoundError):
+            (place / begun.holder).rmdir()
+        return os.path.lexists(place / begun.package)
 
     def stop(self) -> None:
         """Nothing takes long."""

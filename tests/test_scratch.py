@@ -359,7 +359,9 @@ def test_a_work_folder_that_takes_no_more_is_told_as_such(
 def job(tmp_path: Path, work: Path, config_file: Path) -> Callable[..., Result]:
     """A job with a callback before its package gets its name."""
 
-    def run(confirm: Callable[[Result], None], events: Any = None, before: Any = None) -> Result:
+    def run(
+        confirm: Callable[[Result, Path], None], events: Any = None, before: Any = None
+    ) -> Result:
         options = JobOptions(
             source="zenodo",
             recid=str(RECORD),
@@ -382,7 +384,7 @@ def test_all_is_there_when_the_name_is_about_to_be_given(
     """Whoever notes that moment notes it after the copying, and before anything is to be seen."""
     seen = []
 
-    def confirm(_: Result) -> None:
+    def confirm(_: Result, holder: Path) -> None:
         [copy] = tmp_path.glob("out/.bic-staging/*-copy@*/bag")
         seen.append((visible(tmp_path / "out"), validate(copy).verdict))
 
@@ -394,7 +396,7 @@ def test_all_is_there_when_the_name_is_about_to_be_given(
 def test_what_refuses_the_name_leaves_nothing(job: Callable[..., Result], tmp_path: Path) -> None:
     """Another worker may have the record by then."""
 
-    def refuse(_: Result) -> None:
+    def refuse(_: Result, holder: Path) -> None:
         raise SipError("It is another's.")
 
     with pytest.raises(SipError, match="another's"):
@@ -407,7 +409,7 @@ def test_a_folder_that_has_the_name_meanwhile_is_not_replaced(
 ) -> None:
     """Not even an empty one, which a rename would replace."""
 
-    def take(result: Result) -> None:
+    def take(result: Result, holder: Path) -> None:
         result.path.mkdir()
 
     with pytest.raises(SipError, match="already there"):
@@ -428,10 +430,10 @@ def test_a_run_that_is_stopped_while_it_copies_can_be_continued(
                 jobs[0].stop()
 
     with pytest.raises(Interrupted):
-        job(lambda _: None, Stopping(), jobs.append)
+        job(lambda *_: None, Stopping(), jobs.append)
     assert not (tmp_path / "out").exists()
     sandbox.seen.clear()
-    job(lambda _: None)
+    job(lambda *_: None)
     assert not any(one.path.endswith("/content") for one in sandbox.seen)
 
 

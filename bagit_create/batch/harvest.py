@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,8 @@ from ..job import Job
 from ..main import failure
 from ..model import Events, Result, Silent
 from ..options import JobOptions
-from ..sip.leftovers import remove_made
+from ..sip.leftovers import remove_made, withdraw
+from ..sip.staging import FOLDER
 from .items import Item
 from .outcome import DONE, FAILED, UNCHANGED, Outcome
 from .work import Fatal
@@ -92,8 +94,9 @@ class Harvester:
         if options.previous is not None and (part := options.previous / place.name).is_dir():
             options = replace(options, previous=part)  # packages of a job that lie as ours do
 
-        def confirm(result: Result) -> None:
-            begin(_outcome(item, result))
+        def confirm(result: Result, holder: Path) -> None:
+            here = holder.parent == place / FOLDER
+            begin(replace(_outcome(item, result), holder=holder.name if here else str(holder)))
 
         with log.job(told=self._telling) as own:
             self._job = Job(options, self._events, own, confirm, self._connections)
@@ -121,10 +124,16 @@ class Harvester:
             finally:
                 self._job = None
 
-    def clear(self, package: str, place: Path) -> None:
+    def settle(self, begun: Outcome, place: Path) -> bool:
         """See :class:`bagit_create.batch.work.Maker`."""
-        _, source, recid, _ = package.split("::")
+        package = place / begun.package
+        if not os.path.lexists(package):
+            withdraw(place, begun.holder)
+        if not os.path.lexists(package):
+            return False
+        _, source, recid, _ = begun.package.split("::")
         remove_made({place, self._options.workdir or place}, source, recid)
+        return True
 
     def _count(self, err: BicError, has_credential: bool) -> None:
         """Count what, if it befalls many in a row, befalls all that come after them.

@@ -19,7 +19,9 @@ class Outcome:
     """How a record ended.
 
     ``number`` is the item's. ``state`` is :data:`DONE`, :data:`UNCHANGED` or :data:`FAILED`.
-    ``package`` is the name of the folder or archive, ``""`` if none was made. ``bytes`` are those
+    ``package`` is the name of the folder or archive, ``""`` if none was made; while it is being
+    made, ``holder`` is the hidden folder that it comes out of, by its name alone if it is in the
+    target's own staging place. ``bytes`` are those
     of its files. ``at`` is when it ended, in Unix seconds, ``seconds`` how long it took. Of a
     failure, ``error`` is the class of :mod:`bagit_create.errors`, with its ``exit_code``,
     ``http_status``, ``message``, ``where`` and ``hint``. ``warnings``, ``missing``, ``skipped``,
@@ -31,6 +33,7 @@ class Outcome:
     at: float = 0.0
     seconds: float = 0.0
     package: str = ""
+    holder: str = ""
     files: int = 0
     bytes: int = 0
     warnings: int = 0

@@ -58,11 +58,13 @@ class Maker(Protocol):
         :raises Fatal: if no record can be made.
         """
 
-    def clear(self, package: str, place: Path) -> None:
-        """Remove what a worker that was killed left beside the package that it had made.
+    def settle(self, begun: Outcome, place: Path) -> bool:
+        """Whether a package that another worker was about to name is there; if not, it never will.
 
-        :param package: its name.
-        :param place: the folder that it is in.
+        That worker may be dead, or only asleep. What it left beside the package is removed.
+
+        :param begun: what that worker gave to ``begin``.
+        :param place: the folder that the package is in.
         """
 
     def stop(self) -> None:
@@ -183,10 +185,9 @@ class Worker:
     def _made(self, claimed: Claim, item: Item) -> Outcome:
         place = self._job.place_of(item)
         begun = claimed.begun.get(item.number)
-        if begun is not None and os.path.lexists(place / begun.package):
+        if begun is not None and self._maker.settle(begun, place):
             # Its package got its name, and the worker died before it could say so.
-            self._maker.clear(begun.package, place)
-            return replace(begun, state=DONE)
+            return replace(begun, state=DONE, holder="")
         if claimed.deaths >= MOST_DEATHS:
             claimed.deaths = 0
             return _deadly(item)
@@ -194,6 +195,8 @@ class Worker:
         began = time.time()
         outcome = self._maker.make(item, place, claimed.begin)
         ended = time.time()
+        if outcome.state == FAILED:
+            claimed.check()  # it may have failed because another worker makes it now
         if outcome.state == DONE and not self._target_seen:
             self._target_seen = os.path.isdir(self._target)
         return replace(outcome, at=round(ended, 3), seconds=round(ended - began, 4))

@@ -104,6 +104,20 @@ def remove_made(folders: Iterable[Path], source: str, recid: str) -> None:
             _tidy(place)
 
 
+def withdraw(target: Path, holder: str) -> None:
+    """Make sure that a package which was about to get its name does not get it any more.
+
+    The run that made it may be dead, or only asleep. Of its rename and this one only one succeeds.
+
+    :param target: the folder in which it was to appear.
+    :param holder: see :attr:`.Staging.holder`; it is removed.
+    """
+    path = target / FOLDER / holder
+    if claim.name_of(path.name):
+        with suppress(OSError):  # it cannot be reached from here
+            claim.remove(path)
+
+
 def _tidy(place: Path) -> None:
     """Remove names that were reserved long ago, and the place itself once nothing is in it."""
     with suppress(OSError):

@@ -176,9 +176,9 @@ class Staging:
         return self._landing
 
     @property
-    def outgoing(self) -> Path:
-        """The folder that becomes the package by one rename, once all is in it."""
-        return self._landing.bag if self._landing else self.bag
+    def holder(self) -> Path:
+        """The folder that the package comes out of, by one rename; without it there is none."""
+        return self._landing.root if self._landing else self.root
 
     def publish(self, name: str, before: Callable[[], None]) -> Path:
         """Give the finished bag its final name.
@@ -192,7 +192,7 @@ class Staging:
         before()
         if os.path.lexists(final):
             raise SipError("A package of that name is already there.", where=str(final))
-        os.rename(self.outgoing, final)
+        os.rename(self.holder / "bag", final)
         with suppress(PermissionError):  # a folder that one may write to and not read
             sync_folder(self.target)
         self._made.clear()
@@ -226,7 +226,7 @@ class Staging:
         """Whether this run's folder is gone: taken over by another run, or with the target."""
         if self.far and not os.path.isdir(self.target):
             return True
-        return self._heartbeat.lost or not os.path.lexists(self.root)
+        return self._heartbeat.lost or not all(map(os.path.lexists, (self.root, self.holder)))
 
     def here(self) -> tuple[int, int]:
         """Bytes and files that are here already."""
