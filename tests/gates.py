@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
+from time import monotonic, process_time, sleep
 from typing import Any
 
 from faulty import told
@@ -31,6 +31,13 @@ def until(true: Callable[[], object], what: str = "it") -> None:
     while not true():
         assert monotonic() < end, f"{what} did not happen"
         sleep(0.005)
+
+
+def effort(call: Callable[[], object]) -> float:
+    """The processor's seconds that something takes, to be compared with another such number."""
+    before = process_time()
+    call()
+    return process_time() - before
 
 
 def size_of(name: str, folder: Path) -> int:
