@@ -775,6 +775,7 @@ def test_a_kill_leaves_nothing_visible(tmp_path: Path, bag: Path) -> None:
     for blocks in (1, 5, 8):
         line = [sys.executable, "-c", code, str(bag), str(target / f"{NAME}.tar")]
         with begun(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdin is not None and child.stdout is not None
             for number in range(blocks):
                 if number:
                     child.stdin.write(b"go on\n")
