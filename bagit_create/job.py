@@ -19,7 +19,6 @@ from .earlier.same import Judge
 from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
 from .log import readable
 from .model import Events, FileEntry, Placed, Record, Result, Silent
-from .net.connect import Connections
 from .options import RECID, JobOptions
 from .sip.disk import FULL, cannot_write, check_target, sync_folder
 from .sip.staging import Staging
@@ -36,7 +35,7 @@ class Job:
 
     :param confirm: called with what is about to appear, and with the hidden folder that it comes
         out of (:attr:`.Staging.holder`); what it raises prevents that.
-    :param connections: those of an earlier run; see :func:`.access.keep_connections`.
+    :param kept: what an earlier run left; see :func:`.access.keep`.
     """
 
     def __init__(
@@ -45,10 +44,10 @@ class Job:
         events: Events | None,
         own: log.JobLog,
         confirm: Callable[[Result, Path], None] | None = None,
-        connections: Connections | None = None,
+        kept: access.Kept | None = None,
     ) -> None:
         self._options = options
-        self._connections = connections
+        self._kept = kept
         self._confirm = confirm
         self._client: Client | None = None
         self._stopped = False
@@ -68,7 +67,7 @@ class Job:
         if self._options.previous is not None:
             check_place(self._options.previous)
         client = access.open_client(
-            instance, recid, self._options, self._log, self._events, self._connections
+            instance, recid, self._options, self._log, self._events, self._kept
         )
         self._client = client
         try:

@@ -23,6 +23,7 @@ from ..job import Job
 from ..main import failure
 from ..model import Events, Result, Silent
 from ..options import JobOptions
+from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
 from .items import Item
@@ -75,16 +76,23 @@ class Harvester:
     """Makes packages, one after the other, with what they share: options and connections.
 
     :param options: of every record, with the secrets of this run.
+    :param sessions: the sign-ons that it shares with the others of this process.
     :param events: told of the bytes that move, and of pauses.
     :param telling: pass on what is logged; otherwise it only stands in the packages.
     """
 
-    def __init__(self, options: JobOptions, events: Events, telling: bool = False) -> None:
+    def __init__(
+        self,
+        options: JobOptions,
+        events: Events,
+        telling: bool = False,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._options = options
         self._events = _Moving(events)
         self._job: Job | None = None
         self._telling = telling
-        self._connections = access.keep_connections(options)
+        self._kept = access.keep(options, sessions or Sessions())
         self._stopped = False
         self._in_a_row: list[type[BicError]] = []
 
@@ -99,7 +107,8 @@ class Harvester:
             begin(replace(_outcome(item, result), holder=holder.name if here else str(holder)))
 
         with log.job(told=self._telling) as own:
-            self._job = Job(options, self._events, own, confirm, self._connections)
+            self._kept.login.turned_away = False
+            self._job = Job(options, self._events, own, confirm, self._kept)
             if self._stopped:
                 self._job.stop()
             try:
@@ -108,13 +117,14 @@ class Harvester:
                 return made
             except (Interrupted, KeyboardInterrupt):
                 raise
-            except BicError as err:
+            except BicError as raised:
                 if self._stopped:  # a connection that was closed for that looks like any other
-                    raise Interrupted("The run was ended while it made a record.") from err
+                    raise Interrupted("The run was ended while it made a record.") from raised
+                err = raised.error if isinstance(raised, NotSignedOn) else raised
                 err.redact(own.redact)
                 if _is_fatal(err, place):
                     raise Fatal(err) from err
-                self._count(err, self._job.has_credential)
+                self._count(err, err is not raised or self._is_refused(err))
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
                 text = own.redact(f"{type(err).__name__}: {err}")
@@ -135,16 +145,23 @@ class Harvester:
         remove_made({place, self._options.workdir or place}, source, recid)
         return True
 
-    def _count(self, err: BicError, has_credential: bool) -> None:
+    def _is_refused(self, err: BicError) -> bool:
+        """Whether an answer says that what was shown at the door is none, or not any more."""
+        if self._kept.login.turned_away:
+            return True
+        return err.http_status == 401 and self._job is not None and self._job.has_credential
+
+    def _count(self, err: BicError, is_refused: bool) -> None:
         """Count what, if it befalls many in a row, befalls all that come after them.
 
         Those before have failed, so that the next run goes on behind them: a few huge records, or
         some that nobody may read, do not keep it from the others.
 
+        :param is_refused: whether, if access was denied, the credential is to blame.
         :raises Fatal: if it is so.
         """
         kind = type(err)
-        refused = isinstance(err, AccessDenied) and err.http_status == 401 and has_credential
+        refused = isinstance(err, AccessDenied) and is_refused
         if not refused and kind is not NoRoom:
             self._in_a_row.clear()
             return
@@ -173,7 +190,7 @@ class Harvester:
 
     def close(self) -> None:
         """Close the connections."""
-        self._connections.close()
+        self._kept.close()
 
 
 def _outcome(item: Item, result: Result) -> Outcome:
