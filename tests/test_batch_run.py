@@ -640,14 +640,16 @@ def test_events_tell_of_every_record(bench: Bench) -> None:
 def test_an_interrupted_run_raises_and_can_be_continued(bench: Bench) -> None:
     """As ``run()`` of one record does."""
     bench.sandbox.fault("/api/records/", Fault("status", status=503, retry_after="1"), times=1)
-    bench.job(bench.records(1))
+    ids = bench.records(1)
+    bench.job(ids)
     events = Quiet()
     here = os.getpid()
     events.waiting = lambda *_: os.kill(here, signal.SIGINT)  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
         batch.run(bench.path, Orders(workers=1), events)
+    batch.run(bench.path, Orders(workers=1))
 
-    assert 1 == batch.run(bench.path, Orders(workers=1)).done
+    assert ids == bench.packages()
 
 
 # -- what workers keep between records ----------------------------------------------------------
