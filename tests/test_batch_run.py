@@ -291,6 +291,9 @@ class Stub:
     def settle(self, begun: Outcome, place: Path) -> bool:
         return (place / begun.package).exists()
 
+    def answers(self, item: Item) -> bool:
+        return True
+
     def stop(self) -> None:
         pass
 
@@ -472,9 +475,9 @@ def test_a_server_that_comes_back_is_waited_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The records that did not find it are tried again, and none has failed."""
-    from bagit_create.batch import work as work_module
+    from bagit_create.batch import patience
 
-    monkeypatch.setattr(work_module, "FIRST_HOLD_S", 0.01)
+    monkeypatch.setattr(patience, "FIRST_HOLD_S", 0.01)
     ids = bench.records(6)
     bench.job(ids, "--shard-size", "6", "--retries", "0")
     bench.sandbox.fault("/api/records/", Fault("status", status=503), times=4)
@@ -487,9 +490,9 @@ def test_an_outage_fails_one_record_a_worker_at_most(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a shard is one record, so that nothing else can be made meanwhile."""
-    from bagit_create.batch import work as work_module
+    from bagit_create.batch import patience
 
-    monkeypatch.setattr(work_module, "FIRST_HOLD_S", 0.01)
+    monkeypatch.setattr(patience, "FIRST_HOLD_S", 0.01)
     bench.job(bench.records(6), "--shard-size", "1", "--retries", "0")
     bench.sandbox.fault("/api/records/", Fault("status", status=503), times=7)
     made = batch.run(bench.path, Orders(workers=1))
@@ -637,14 +640,16 @@ def test_events_tell_of_every_record(bench: Bench) -> None:
 def test_an_interrupted_run_raises_and_can_be_continued(bench: Bench) -> None:
     """As ``run()`` of one record does."""
     bench.sandbox.fault("/api/records/", Fault("status", status=503, retry_after="1"), times=1)
-    bench.job(bench.records(1))
+    ids = bench.records(1)
+    bench.job(ids)
     events = Quiet()
     here = os.getpid()
     events.waiting = lambda *_: os.kill(here, signal.SIGINT)  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
         batch.run(bench.path, Orders(workers=1), events)
+    batch.run(bench.path, Orders(workers=1))
 
-    assert 1 == batch.run(bench.path, Orders(workers=1)).done
+    assert ids == bench.packages()
 
 
 # -- what workers keep between records ----------------------------------------------------------

@@ -76,8 +76,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     # where all of it meets
     "provenance": GROUND | {"options", "sip", "urls", "version"},
     "earlier": GROUND | {"checksums", "options", "pipelines", "sip", "validation"},
+    "harvested": GROUND | {"checksums", "options", "paths", "urls"},
     "assembly": GROUND
-    | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
+    | {
+        "checksums",
+        "client",
+        "harvested",
+        "options",
+        "provenance",
+        "sip",
+        "transfer",
+        "validation",
+    },
     "sso": {"errors"},
     "session": GROUND | {"answers", "urls", "wire"},
     "access": GROUND
@@ -86,15 +96,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "access",
         "assembly",
-        "checksums",
         "client",
+        "config",
         "earlier",
+        "harvested",
         "options",
-        "paths",
         "pipelines",
         "provenance",
         "sip",
-        "urls",
     },
     "main": GROUND | {"credentials", "job", "options"},
     # many records
@@ -107,8 +116,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
-    | {"credentials", "job", "main", "options", "pipelines", "provenance", "session", "sip"}
-    | {"transfer", "urls", "wire"},
+    | {"credentials", "harvested", "main", "options", "pipelines", "provenance", "session"}
+    | {"sip", "transfer", "urls", "wire"},
     # the terminal
     "console": GROUND,
     "cli": GROUND

@@ -30,7 +30,7 @@ from .folder import JobFolder, Shard
 from .harvest import Harvester
 from .items import Item
 from .outcome import Outcome
-from .work import PATIENCE_S
+from .patience import PATIENCE_S
 
 OPEN_FILES = 65_536
 """More than all workers of a process ever have open."""

@@ -9,7 +9,7 @@ from .. import access, log, pipelines
 from ..client import Client
 from ..config import Instance
 from ..errors import BicError, InputError, Interrupted
-from ..job import judge, tell_of_lengths
+from ..harvested import judge, tell_of_lengths
 from ..log import now
 from ..main import failure
 from ..model import Events, Silent
