@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from batches import Bench, bench
 from click.testing import CliRunner
+from packages import Harvest
 
 from bagit_create.cli import cli
 from bagit_create.errors import SipError
@@ -237,3 +238,16 @@ def test_a_link_on_a_file_system_that_is_away_leads_somewhere_still(
     monkeypatch.setattr(os.path, "realpath", away)
     with pytest.raises(SipError, match="stale file handle"):
         validate(package)
+
+
+@pytest.mark.parametrize("archive", [None, "zip"])
+def test_an_earlier_package_that_cannot_be_read_now_is_not_taken_for_broken(
+    harvest: Harvest, failing: Callable[[str, int], None], archive: str | None
+) -> None:
+    """Another one would be made beside it, of a record that has not changed."""
+    first = harvest(7000001, archive=archive)
+    failing(Path(first["path"]).name if archive else "/sip.json", errno.ESTALE)
+    again = harvest(7000001, archive=archive, if_changed=True)
+
+    assert (10, "SipError") == (again["exit_code"], again["error"])
+    assert [Path(first["path"])] == [*Path(first["path"]).parent.glob("sip::*")]
