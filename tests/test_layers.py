@@ -106,8 +106,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
-    | {"credentials", "job", "main", "options", "pipelines", "provenance", "sip", "transfer"}
-    | {"urls", "wire"},
+    | {"credentials", "job", "limits", "main", "options", "pipelines", "provenance", "sip"}
+    | {"transfer", "urls", "wire"},
     # the terminal
     "console": GROUND,
     "cli": GROUND
