@@ -278,6 +278,22 @@ def test_empty_pages_that_lead_on_end_in_an_error(listing: Lists, sandbox: Sandb
         listing()
 
 
+def test_a_link_that_is_no_address_is_an_error(listing: Lists, sandbox: Sandbox) -> None:
+    """Nobody knows where the list goes on."""
+
+    def speak(reply: Any) -> bytes:
+        body = b"".join(reply.blocks())
+        return (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b'Link: <http://[x>; rel="next"\r\nContent-Length: %d\r\n\r\n' % len(body)
+        ) + body
+
+    sandbox.fault("/groups/", Fault("raw", speak=speak))
+
+    with pytest.raises(UpstreamError, match="not in the form that is known"):
+        listing()
+
+
 def test_a_link_that_forgets_the_selection_changes_nothing(
     listing: Lists, sandbox: Sandbox
 ) -> None:

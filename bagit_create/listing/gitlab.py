@@ -110,6 +110,7 @@ class GitLab:
                 numbers = [expect(one["id"], int, "id") for one in found]
                 page = [self._listed(one) for one in found]
                 link = answer.links.get("next", {}).get("url")
+                following = dict(parse_qsl(urlsplit(link or "").query))
             if (found or link) and max(numbers, default=-1) <= highest:
                 raise UpstreamError(
                     f"{WHAT} is answered with the same projects again and again, or with none.",
@@ -128,7 +129,7 @@ class GitLab:
                 break
             # Its address may be another one, and what is selected stays selected.
             kept = {key: value for key, value in query.items() if key != "pagination"}
-            query = {**kept, **dict(parse_qsl(urlsplit(link).query))}
+            query = {**kept, **following}
 
     def _ask(self, query: dict[str, Any]) -> Any:
         """One page; a server that cannot do keyset pages for groups says so with 405."""
