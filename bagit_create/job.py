@@ -17,7 +17,6 @@ from .earlier.same import Judge
 from .errors import BicError, Interrupted, InvalidSip, SipError
 from .harvested import NAMED_AT_MOST, arrange, judge, tell_of_lengths
 from .model import Events, Record, Result, Silent
-from .net.connect import Connections
 from .options import JobOptions
 from .pipelines.base import Begun, Pipeline
 from .sip.disk import FULL, cannot_write, check_target, sync_folder
@@ -29,7 +28,7 @@ class Job:
 
     :param confirm: called with what is about to appear, and with the hidden folder that it comes
         out of (:attr:`.Staging.holder`); what it raises prevents that.
-    :param connections: those of an earlier run; see :func:`.access.keep_connections`.
+    :param kept: what an earlier run left; see :func:`.access.keep`.
     """
 
     def __init__(
@@ -38,10 +37,10 @@ class Job:
         events: Events | None,
         own: log.JobLog,
         confirm: Callable[[Result, Path], None] | None = None,
-        connections: Connections | None = None,
+        kept: access.Kept | None = None,
     ) -> None:
         self._options = options
-        self._connections = connections
+        self._kept = kept
         self._confirm = confirm
         self._client: Client | None = None
         self._stopped = False
@@ -90,7 +89,7 @@ class Job:
     def _asking(self, instance: Instance, recid: str | None) -> Iterator[tuple[Pipeline, Begun]]:
         """Begin with the record; the client is there until this ends."""
         client = access.open_client(
-            instance, recid, self._options, self._log, self._events, self._connections
+            instance, recid, self._options, self._log, self._events, self._kept
         )
         self._client = client
         try:

@@ -50,7 +50,8 @@ def test_a_reset_is_read_in_every_form_or_not_believed(reset: str, seconds: floa
     headers = {"x-ratelimit-limit": "5", "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
 
     [(left, quota, end)] = ends(headers)
-    assert (0, 5, pytest.approx(seconds)) == (left, quota, end)
+    assert (0, 5) == (left, quota)
+    assert pytest.approx(seconds) == end
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])

@@ -89,11 +89,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "validation",
     },
     "sso": {"errors"},
+    "session": GROUND | {"answers", "urls", "wire"},
     "access": GROUND
-    | {"client", "config", "credentials", "limits", "net", "options", "sso", "wire"},
+    | {"client", "config", "credentials", "limits", "net", "options", "session", "sso", "wire"},
     "job": GROUND
     | {
-        "net",
         "access",
         "assembly",
         "client",
@@ -108,14 +108,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "main": GROUND | {"credentials", "job", "options"},
     # many records
     "listing": GROUND
-    | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
+    | {"access", "answers", "client", "config", "credentials", "options", "pipelines"}
+    | {"session", "urls"},
     "batch": GROUND
-    | {"access", "budget", "config", "credentials", "job", "main", "options", "page", "sip"}
-    | {"version"},
+    | {"access", "budget", "config", "credentials", "job", "main", "options", "page", "session"}
+    | {"sip", "version"},
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
     | {"credentials", "harvested", "limits", "main", "options", "pipelines", "provenance"}
+    | {"session"}
     | {"sip", "transfer", "urls", "wire"},
     # the terminal
     "console": GROUND,

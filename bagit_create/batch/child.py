@@ -24,6 +24,7 @@ from ..credentials import Secret
 from ..errors import BicError, Interrupted
 from ..main import failure
 from ..options import JobOptions
+from ..session import Sessions
 from .crew import Crew
 from .folder import JobFolder, Shard
 from .harvest import Harvester
@@ -100,7 +101,7 @@ def crew_for(job: JobFolder, orders: Orders, events: Any, only: Shard | None = N
     return Crew(
         job,
         events,
-        partial(Harvester, orders.options(job), events, orders.telling),
+        partial(Harvester, orders.options(job), events, orders.telling, Sessions()),
         workers=orders.workers,
         wait=orders.wait,
         only=only,

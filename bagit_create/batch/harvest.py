@@ -25,6 +25,7 @@ from ..job import Job
 from ..main import failure
 from ..model import Events, Result, Silent
 from ..options import JobOptions
+from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
 from .items import Item
@@ -79,14 +80,21 @@ class Harvester:
     :param options: of every record, with the secrets of this run.
     :param events: told of the bytes that move, and of pauses.
     :param telling: pass on what is logged; otherwise it only stands in the packages.
+    :param sessions: the sign-ons that it shares with the others of this process.
     """
 
-    def __init__(self, options: JobOptions, events: Events, telling: bool = False) -> None:
+    def __init__(
+        self,
+        options: JobOptions,
+        events: Events,
+        telling: bool = False,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._options = options
         self._events = _Moving(events)
         self._job: Job | None = None
         self._telling = telling
-        self._connections = access.keep_connections(options)
+        self._kept = access.keep(options, sessions or Sessions())
         self._stopped = False
         self._in_a_row: list[type[BicError]] = []
 
@@ -101,7 +109,8 @@ class Harvester:
             begin(replace(_outcome(item, result), holder=holder.name if here else str(holder)))
 
         with log.job(told=self._telling) as own:
-            job = Job(options, self._events, own, confirm, self._connections)
+            self._kept.login.turned_away = False
+            job = Job(options, self._events, own, confirm, self._kept)
             try:
                 with self._under_way(job):
                     made = _outcome(item, job.run())
@@ -113,7 +122,8 @@ class Harvester:
                 err.redact(own.redact)
                 if _is_fatal(err, place):
                     raise Fatal(err) from err
-                self._count(err, job.has_credential)
+                refused = err.http_status == 401 and job.has_credential
+                self._count(err, refused or self._kept.login.turned_away)
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
                 text = own.redact(f"{type(err).__name__}: {err}")
@@ -136,6 +146,9 @@ class Harvester:
             if self._stopped and not isinstance(err, Interrupted):
                 # A connection that was closed for that looks like any other.
                 raise Interrupted("The run was ended while it made a record.") from err
+            if isinstance(err, NotSignedOn):
+                self._kept.login.turned_away = True
+                raise err.error from err.error.__cause__
             raise
         finally:
             self._job = None
@@ -144,7 +157,7 @@ class Harvester:
         """See :class:`bagit_create.batch.maker.Maker`."""
         options = self._options_of(item, self._options.target)
         with log.job(told=False) as own:
-            job = Job(options, self._events, own, connections=self._connections)
+            job = Job(options, self._events, own, kept=self._kept)
             try:
                 with self._under_way(job):
                     return job.ask()
@@ -166,16 +179,17 @@ class Harvester:
         remove_made({place, self._options.workdir or place}, source, recid)
         return True
 
-    def _count(self, err: BicError, has_credential: bool) -> None:
+    def _count(self, err: BicError, is_refused: bool) -> None:
         """Count what, if it befalls many in a row, befalls all that come after them.
 
         Those before have failed, so that the next run goes on behind them: a few huge records, or
         some that nobody may read, do not keep it from the others.
 
+        :param is_refused: whether, if access was denied, the credential is to blame.
         :raises Fatal: if it is so.
         """
         kind = type(err)
-        refused = isinstance(err, AccessDenied) and err.http_status == 401 and has_credential
+        refused = isinstance(err, AccessDenied) and is_refused
         if not refused and kind is not NoRoom:
             self._in_a_row.clear()
             return
@@ -204,7 +218,7 @@ class Harvester:
 
     def close(self) -> None:
         """Close the connections."""
-        self._connections.close()
+        self._kept.close()
 
 
 def _outcome(item: Item, result: Result) -> Outcome:
