@@ -224,6 +224,30 @@ def test_a_job_file_that_contradicts_itself_is_damaged(bench: Bench, facts: Any)
 
 
 @pytest.mark.parametrize(
+    "facts",
+    [
+        {"allow_missing": "no"},
+        {"light": 0},
+        {"embargo": "tomorrow"},
+        {"jobs": True},
+        {"timeout": 1e999},
+        {"algorithms": "md5"},
+        {"config": None},
+    ],
+)
+def test_an_option_of_another_type_is_not_guessed_at(bench: Bench, facts: Any) -> None:
+    """Whoever wrote "no" by hand would get packages with files missing."""
+    job = bench.job(["1"])
+    path = job.path / "job.json"
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {"options": known["options"] | facts}))
+    result = bench.bic("run", job.path)
+
+    assert 2 == result.returncode
+    assert f"options: {next(iter(facts))} cannot be" in result.stderr
+
+
+@pytest.mark.parametrize(
     "change", [{"at": "late"}, {"at": 1e999}, {"pid": None}, {"pid": "x"}, {"pid": -1e999}]
 )
 def test_a_claim_with_odd_values_is_told(bench: Bench, change: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -146,9 +147,24 @@ def _options(facts: Mapping[str, Any]) -> JobOptions:
     if unknown := set(facts) - known:
         raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
     given = dict(facts)
-    for name in _PATHS:
-        if name in given:
-            given[name] = Path(given[name])
+    for name, value in facts.items():
+        if not _is_of(value, _TYPES[name]):  # "false" would count as true
+            raise TypeError(f"options: {name} cannot be {json.dumps(value)[:40]}")
+        if name in _PATHS:
+            given[name] = Path(value)
     if "algorithms" in given:
         given["algorithms"] = tuple(given["algorithms"])
     return JobOptions(**given)
+
+
+_TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(JobOptions)}
+_KINDS: dict[str, Any] = {"bool": bool, "int": int, "float": (int, float), "str": str, "Path": str}
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Whether JSON holds what :func:`plain_options` writes for an option of that type."""
+    if kind == "tuple[str, ...]":
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, _KINDS[kind]) and (kind == "bool") == isinstance(value, bool)
