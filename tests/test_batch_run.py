@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from batches import Bench, bench, told
 
-from bagit_create import batch, validation
+from bagit_create import batch, budget, validation
 from bagit_create.batch import Item, JobFolder, Orders, Outcome
 from bagit_create.batch.board import Board
 from bagit_create.batch.crew import Crew
@@ -719,3 +719,38 @@ def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench) -> None:
 
     assert 3 == told(bench.run("--json"))["made"]["unchanged"]
     assert [] == bench.packages()
+
+
+def test_two_jobs_in_one_process_keep_to_what_each_shares(bench: Bench, config_file: Path) -> None:
+    """Each with the other processes that work on it; what is run beside them shares nothing."""
+    first = bench.job(bench.records(6))
+    second = Bench(bench.sandbox, config_file, bench.place / "second")
+    second.place.mkdir()
+    other = second.job(bench.records(6, 7200001))
+    both = threading.Barrier(3)
+
+    class Together(Quiet):
+        def record_done(self, item: Item, outcome: Outcome) -> None:
+            if item.number == 0:
+                both.wait(30)
+
+    threads = [
+        threading.Thread(
+            target=batch.run,
+            args=(job.path, Orders(workers=1), Together()),
+            kwargs={"processes": 1},
+        )
+        for job in (first, other)
+    ]
+    for one in threads:
+        one.start()
+    both.wait(30)
+    assert budget.budgets().of(("http", "127.0.0.1", 1), "").is_free
+    for one in threads:
+        one.join(30)
+
+    assert (6, 6) == (len(bench.packages()), len(second.packages()))
+    for job in (first, other):
+        (book,) = [path for path in job.budget.glob("*/*-*") if path.is_file()]
+        asked = {line.split('"')[1] for line in book.read_text().splitlines()}
+        assert "ticket" in asked or "end" in asked, asked

@@ -116,7 +116,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
-    | {"credentials", "harvested", "main", "options", "pipelines", "provenance", "session"}
+    | {"credentials", "harvested", "limits", "main", "options", "pipelines", "provenance"}
+    | {"session"}
     | {"sip", "transfer", "urls", "wire"},
     # the terminal
     "console": GROUND,

@@ -29,6 +29,7 @@ from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
 from .items import Item
+from .ledger import Gone
 from .maker import Fatal
 from .outcome import DONE, FAILED, UNCHANGED, Outcome
 
@@ -175,7 +176,8 @@ class Harvester:
             withdraw(place, begun.holder)
         if not os.path.lexists(package):
             return False
-        _, source, recid, _ = begun.package.split("::")
+        _, source, rest = begun.package.split("::", 2)
+        recid = rest.rpartition("::")[0]
         remove_made({place, self._options.workdir or place}, source, recid)
         return True
 
@@ -257,7 +259,7 @@ def _is_fatal(err: BicError, place: Path) -> bool:
 
     :param place: the folder in which its package was to appear.
     """
-    if isinstance(err, ConfigError):
+    if isinstance(err, (ConfigError, Gone)):
         return True
     if isinstance(err, SipError) and not isinstance(err, InvalidSip):
         cause = err.__cause__

@@ -51,7 +51,7 @@ class Listing:
         self._stopped = threading.Event()
 
     def __iter__(self) -> Iterator[Listed]:
-        """Each record once.
+        """Each record once; again if it was told as deleted, and is there after all.
 
         :raises BicError: as :meth:`Lister.records` does; what came before is good.
         """
@@ -90,15 +90,22 @@ class Listing:
     def _counted(self, records: Iterator[Listed]) -> Iterator[Listed]:
         tally, limit = self.tally, self._selection.limit
         seen: set[int | bytes] = set()
+        dead: set[int | bytes] = set()
         told: int | None = None
         for one in records:
             key = _key(one.recid)
             if key in seen:
                 tally.repeated += 1
-                continue
-            seen.add(key)
-            tally.found += 1
-            tally.deleted += one.deleted
+                if one.deleted or key not in dead:
+                    continue
+                dead.remove(key)  # restored since: whoever takes no deleted ones has not had it
+                tally.deleted -= 1
+            else:
+                seen.add(key)
+                tally.found += 1
+                tally.deleted += one.deleted
+                if one.deleted:
+                    dead.add(key)
             if tally.expected != told:
                 told = tally.expected
                 self._events.started(told or 0, None)

@@ -10,6 +10,7 @@ from ..client import Client
 from ..config import Instance
 from ..errors import BicError, InputError, Interrupted
 from ..harvested import judge, tell_of_lengths
+from ..limits import requests_allowed
 from ..log import now
 from ..main import failure
 from ..model import Events, Silent
@@ -96,6 +97,9 @@ class Planner:
         own: log.JobLog,
     ) -> Looked:
         meter = Meter(self.pace, server_of(instance.base_url))
+        self.pace.know(
+            server_of(instance.base_url), [requests_allowed(one) for one in instance.limits]
+        )
         has_credential = client is not None and client.wire.has_credential
         if client is not None:
             client.wire.on_answer = meter.note
