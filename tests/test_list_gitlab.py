@@ -11,8 +11,7 @@ import pytest
 from listed import Lists, command, lists_of
 
 from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
-from bagit_create.listing import Listed, Selection, list_records
-from bagit_create.options import JobOptions
+from bagit_create.listing import Listed
 from bagit_create.sandbox import Fault, Sandbox
 
 TOYS = ["7", "8", "9", "11", "12", "13", "21", "20"]

@@ -23,7 +23,7 @@ def telling(answer: Any, headers: dict[str, str], asked: Asked) -> bytes:
 def test_the_hours_are_those_of_all_limits_that_a_run_keeps_to(
     told: int, window: float, tmp_path: Path
 ) -> None:
-    """Answers tell the minute's; ``limits`` in instances.toml names the hour's that goes with it."""
+    """Answers tell the minute's; ``limits`` in instances.toml names the hour's beside it."""
     headers = {
         "X_RateLimit_Limit": str(told),
         "X_RateLimit_Remaining": "9",

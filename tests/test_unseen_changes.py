@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from packages import Harvest
 
-from bagit_create.sandbox import Sandbox
+from bagit_create.sandbox import Fault, Sandbox
+
+NOTE = "AbCdEfGhIjKlMnOpQrStUv"
 
 
 def test_an_activity_while_the_files_were_fetched_may_not_show(
@@ -24,3 +26,17 @@ def test_an_activity_while_the_files_were_fetched_may_not_show(
 
     assert first["status"] == 0 and first["timestamp"] > active.timestamp() + 2 * 3600
     assert not harvest(7, "gitlab", if_changed=True)["unchanged"]
+
+
+def test_what_a_note_could_not_show_then_is_asked_for_again(
+    harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """Its revisions failed, so the package lacks them, though the note is the same."""
+    sandbox.fault("/revision", Fault("status", status=500), source="codimd")
+    first = harvest(NOTE, "codimd")
+    sandbox.clear()
+    second = harvest(NOTE, "codimd", if_changed=True)
+    third = harvest(NOTE, "codimd", if_changed=True)
+
+    assert ["revision"] == [one["name"] for one in first["skipped"] if "HTTP 500" in one["reason"]]
+    assert [False, True] == [second["unchanged"], third["unchanged"]]
