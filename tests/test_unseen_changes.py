@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packages import Harvest, sip_json
@@ -54,7 +55,7 @@ def test_a_write_while_a_large_file_was_copied_may_not_show(
     folder.mkdir()
     file = folder / "large.bin"
     file.write_bytes(b"before")
-    options = {"source_path": folder, "author": "Ada", "target": tmp_path / "out"}
+    options: dict[str, Any] = {"source_path": folder, "author": "Ada", "target": tmp_path / "out"}
     with monkeypatch.context() as hours:
         fetching = import_module("bagit_create.transfer.fetch")
         hours.setattr(fetching, "now", lambda: int(time.time()) + 7200)
