@@ -30,6 +30,8 @@ from .folder import JobFolder, Shard, reading
 from .items import Item
 from .ledger import Lost
 from .outcome import Outcome, Totals
+from .run import take_up
+from .survey import survey
 
 try:
     from celery import Celery, shared_task, signals
@@ -209,11 +211,13 @@ def submit(job: Path, app: Any = None) -> int:
     :param job: the job folder, under a path that every worker sees it under.
     :param app: a Celery app; the one made here if None.
     :returns: the number of tasks.
-    :raises InputError: if it is no job folder, or no broker is named.
+    :raises InputError: if it is no job folder, a part of it is gone, or no broker is named.
     :raises Unreachable: if the broker cannot be reached. Sending again is harmless.
     """
     folder = JobFolder(job)
+    folder.check()
     used = app_named(None) if app is None else app
+    take_up(folder, survey(folder))
     with reading(folder.path):
         finished, sent = folder.finished(), 0
     task = used.tasks[NAME]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from .. import access, log
 from ..errors import BicError, InputError, Interrupted, UpstreamError
 from ..model import Events, Silent
+from ..session import NotSignedOn
 from .base import Listed, Refused, Selection, Tally
 
 if TYPE_CHECKING:
@@ -69,11 +70,16 @@ class Listing:
             access.hide_secrets(self._options, own)
             instance = access.instance_of(self._options)
             try:
-                self._client = access.open_client(instance, None, self._options, own, self._events)
+                self._client = access.open_client(
+                    instance, None, self._options, own, self._events, access.Kept()
+                )
                 assert self._client is not None
                 self._events.phase("list")
                 lister = load(instance, self._client)
                 yield from self._counted(lister.records(self._selection, self.tally))
+            except NotSignedOn as err:
+                err.error.redact(own.redact)
+                raise err.error from err.error.__cause__
             except BicError as err:
                 err.redact(own.redact)
                 raise
