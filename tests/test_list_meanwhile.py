@@ -109,3 +109,27 @@ def test_a_page_that_is_cut_short_is_told_of_where_totals_are_bounds(
     done = lists(source)
 
     assert isinstance(done.error, UpstreamError) or done.tally.cut
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-rdm"])
+@pytest.mark.parametrize("until", [6, 9])
+def test_new_records_do_not_make_up_for_those_of_a_shard_that_failed(
+    source: str, until: int, lists: Lists, sandbox: Sandbox
+) -> None:
+    """For a while a third is neither shown nor counted, and meanwhile as many are published."""
+    size = {"zenodo": 25, "cds-rdm": 100}[source]
+    crowd = crowd_of(sandbox, source, [Run(12 * size, "2015-01-01T00:00:00Z", DAY_MS)])
+    before = {one.recid for one in crowd}
+    search = sandbox.app(source).searches
+
+    def ail(number: int) -> None:
+        crowd.removed = set(range(0, 12 * size, 3)) if 5 <= number < until else set()
+        if number == until:
+            crowd.runs.append(Run(12 * size, "2024-01-01T00:00:00Z", 1000))
+
+    search.before_each = ail
+    done = lists(source)
+
+    assert (None, 0) == (done.error, done.tally.shortfall)
+    assert before <= set(done.ids) or done.tally.cut == windows.AILING
+    assert until == 9 or not done.tally.cut
