@@ -133,3 +133,26 @@ def test_new_records_do_not_make_up_for_those_of_a_shard_that_failed(
     assert (None, 0) == (done.error, done.tally.shortfall)
     assert before <= set(done.ids) or done.tally.cut == windows.AILING
     assert until == 9 or not done.tally.cut
+
+
+def test_who_asks_for_times_of_a_server_that_knows_days_is_told(
+    lists: Lists, old: Interface
+) -> None:
+    """It lists the whole day."""
+    old.form = "day"
+    times = lists("cds", set="THESES", since="2020-02-01T12:00:00Z", until="2020-02-02").tally
+    days = lists("cds", set="THESES", since="2020-02-01", until="2020-02-02").tally
+
+    assert (2, 2) == (times.found, days.found)
+    assert [True, False] == [any("knows days" in n for n in one.notes) for one in (times, days)]
+
+
+def test_what_has_no_oai_identifier_is_not_passed_over_in_silence(
+    lists: Lists, old: Interface
+) -> None:
+    """All that a set has must have one."""
+    notes = [
+        lists("cds", **more).tally.notes for more in ({}, {"set": "THESES"}, {"via": "search"})
+    ]
+
+    assert [True, False, False] == [any("no OAI" in one for one in some) for some in notes]
