@@ -109,3 +109,50 @@ def test_a_page_that_is_cut_short_is_told_of_where_totals_are_bounds(
     done = lists(source)
 
     assert isinstance(done.error, UpstreamError) or done.tally.cut
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-rdm"])
+@pytest.mark.parametrize("until", [6, 9])
+def test_new_records_do_not_make_up_for_those_of_a_shard_that_failed(
+    source: str, until: int, lists: Lists, sandbox: Sandbox
+) -> None:
+    """For a while a third is neither shown nor counted, and meanwhile as many are published."""
+    size = {"zenodo": 25, "cds-rdm": 100}[source]
+    crowd = crowd_of(sandbox, source, [Run(12 * size, "2015-01-01T00:00:00Z", DAY_MS)])
+    before = {one.recid for one in crowd}
+    search = sandbox.app(source).searches
+
+    def ail(number: int) -> None:
+        crowd.removed = set(range(0, 12 * size, 3)) if 5 <= number < until else set()
+        if number == until:
+            crowd.runs.append(Run(12 * size, "2024-01-01T00:00:00Z", 1000))
+
+    search.before_each = ail
+    done = lists(source)
+
+    assert (None, 0) == (done.error, done.tally.shortfall)
+    assert before <= set(done.ids) or done.tally.cut == windows.AILING
+    assert until == 9 or not done.tally.cut
+
+
+def test_who_asks_for_times_of_a_server_that_knows_days_is_told(
+    lists: Lists, old: Interface
+) -> None:
+    """It lists the whole day."""
+    old.form = "day"
+    times = lists("cds", set="THESES", since="2020-02-01T12:00:00Z", until="2020-02-02").tally
+    days = lists("cds", set="THESES", since="2020-02-01", until="2020-02-02").tally
+
+    assert (2, 2) == (times.found, days.found)
+    assert [True, False] == [any("knows days" in n for n in one.notes) for one in (times, days)]
+
+
+def test_what_has_no_oai_identifier_is_not_passed_over_in_silence(
+    lists: Lists, old: Interface
+) -> None:
+    """All that a set has must have one."""
+    notes = [
+        lists("cds", **more).tally.notes for more in ({}, {"set": "THESES"}, {"via": "search"})
+    ]
+
+    assert [True, False, False] == [any("no OAI" in one for one in some) for some in notes]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ class Package:
         told = self.head.get("sip_creation_timestamp")
         return told if type(told) is int else 0
 
-    @property
+    @cached_property
     def begun(self) -> int:
         """When the run that made it began to ask, in Unix seconds: hours before it was
         :attr:`made`, perhaps. Its log begins then; 0 if there is none."""
