@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
+from gates import LONG_S, until
 
 from bagit_create import errors
 from bagit_create.cli import cli, job
@@ -224,7 +224,7 @@ def test_a_bug_is_called_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_control_c(bic: Door, sandbox: Sandbox) -> None:
     """130, no traceback, no package; the same command continues and leaves nothing hidden."""
     sandbox.add_record("zenodo", "7200000", {"first.bin": 100_000, "second.bin": 100_000})
-    sandbox.fault("second.bin", Fault("stall", after=10, seconds=30), times=1)
+    sandbox.fault("second.bin", Fault("stall", after=10, seconds=LONG_S), times=1)
     command = [sys.executable, "-m", "bagit_create", "--source", "zenodo", "--recid", "7200000"]
     running = subprocess.Popen(
         [*command, "--config", str(bic.config)],
@@ -233,13 +233,10 @@ def test_control_c(bic: Door, sandbox: Sandbox) -> None:
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
-    deadline = time.monotonic() + 20
-    while not any("second.bin" in one.path for one in sandbox.seen):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.3)
+    until(lambda: any("second.bin/content" in one.path for one in sandbox.seen))
+    until(lambda: any("first.bin" in one.read_text() for one in bic.folder.rglob("done.jsonl")))
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=LONG_S)
 
     assert (130, "") == (running.returncode, out)
     assert "Interrupted" in err and "Traceback" not in err
@@ -567,7 +564,7 @@ def test_the_sandbox_command(tmp_path: Path) -> None:
         assert running.poll() is None
     done = Door(tmp_path, file)(*ZENODO, "-t", "out")
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=LONG_S)
 
     assert 0 == done.returncode, done.stderr
     assert (0, file.read_text().strip()) == (running.returncode, out.strip())

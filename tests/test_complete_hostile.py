@@ -6,9 +6,9 @@ import gzip
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from lightbags import (
@@ -39,8 +39,10 @@ PAGE = b"<!doctype html><title>Please sign in</title>"
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
+    OVER.clear()
     with serving() as one:
         yield one
+    OVER.set()
 
 
 def asked_for(server: Scripted, name: str = NAME) -> int:
@@ -66,9 +68,13 @@ def endless(_: Asked) -> Iterator[bytes]:
         yield bytes(1 << 16)
 
 
+OVER = Event()
+"""Set at the end of each test: who is silent, is silent until then."""
+
+
 def stalled(_: Asked) -> Iterator[bytes]:
     yield cut(whole(RIGHT), 4000)
-    time.sleep(1)
+    OVER.wait()
 
 
 ANSWERS: dict[str, tuple[Answer, int]] = {
@@ -105,7 +111,7 @@ def test_a_file_that_cannot_be_had_is_named_and_the_others_are_in(
     """With the exit code of what happened."""
     path = holey(tmp_path / "bag", server)
     server.answers[place_of(NAME)], code = ANSWERS[what]
-    done = complete(path, "--timeout", 0.3, code=code)
+    done = complete(path, "--timeout", 2 if what == "silence" else 60, code=code)
 
     assert f"not moved: {NAME}: " in done.stdout
     assert "3 files" in done.stdout and "1 to fetch" in done.stdout

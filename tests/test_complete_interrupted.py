@@ -10,13 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import killed
 import pytest
+from gates import LONG_S, begun, size_of, until
 from lightbags import (
     FILES,
     Form,
@@ -68,11 +69,13 @@ def killed_at(where: str, *words: object) -> None:
     assert -signal.SIGKILL == done.returncode, (done.stdout, done.stderr)
 
 
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+def journal(bag: Path) -> list[str]:
+    """The lines about finished files beside a bag."""
+    return [line for one in remains(bag) for line in _lines(one / "done.jsonl")]
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 # -- killed ---------------------------------------------------------------------------------------
@@ -151,19 +154,19 @@ def test_without_a_trace_of_the_run_two_bags_are_for_their_keeper_to_judge(
 def test_a_download_that_is_killed_goes_on_where_it_was(bag: Path, server: Scripted) -> None:
     """With the rest of the one file that was under way."""
 
+    over = Event()
+
     def slow(asked: Asked) -> Iterator[bytes]:
         made = ranged(CONTENT, asked, ETag='"1"')
         yield made[:1_000_000]
-        time.sleep(20)
+        over.wait()
 
     server.answers[place_of(BIG)] = slow
     before = tree(bag)
-    child = subprocess.Popen(program("complete", bag), stderr=subprocess.DEVNULL)
-    until(lambda: [p for p in bag.parent.rglob("big.bin") if p.stat().st_size > 500_000])
-    until(lambda: 4 == len({*server.paths()}))
-    time.sleep(0.1)
-    child.kill()
-    child.wait()
+    with begun(program("complete", bag), stderr=subprocess.DEVNULL):
+        until(lambda: size_of("big.bin", bag.parent) > 500_000)
+        until(lambda: 3 == len(journal(bag)))
+    over.set()
     assert before == tree(bag)
     server.asked.clear()
     server.answers[place_of(BIG)] = lambda asked: ranged(CONTENT, asked, ETag='"1"')
@@ -177,16 +180,20 @@ def test_a_download_that_is_killed_goes_on_where_it_was(bag: Path, server: Scrip
 def test_ctrl_c_is_130_and_the_same_command_goes_on(bag: Path, server: Scripted) -> None:
     """The bag stands as it was."""
 
+    over = Event()
+
     def slow(_: Asked) -> Iterator[bytes]:
         yield whole(CONTENT, ETag='"1"')[:1_000_000]
-        time.sleep(20)
+        over.wait()
 
     server.answers[place_of(BIG)] = slow
     before = tree(bag)
-    child = subprocess.Popen(program("complete", bag), stderr=subprocess.PIPE, text=True)
-    until(lambda: [p for p in bag.parent.rglob("big.bin") if p.stat().st_size > 500_000])
-    child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=10)
+    words = program("complete", bag, "--timeout", 3600)
+    with begun(words, stderr=subprocess.PIPE, text=True) as child:
+        until(lambda: size_of("big.bin", bag.parent) > 500_000)
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=LONG_S)
+    over.set()
 
     assert 130 == child.returncode
     assert "goes on" in told
@@ -280,7 +287,7 @@ def test_a_second_run_at_the_same_time_is_refused(bag: Path, server: Scripted) -
     until(lambda: place_of(BIG) in server.paths())
     done = complete(bag, code=10)
     going[0] = False
-    told, _ = first.communicate(timeout=30)
+    told, _ = first.communicate(timeout=LONG_S)
 
     assert "Another run is at work" in done.stderr and str(bag) in done.stderr
     assert 0 == first.returncode and told.startswith("valid")

@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
+from gates import LONG_S, size_of, until
 from packages import Harvest
 from scripted import Scripted, serving, whole
 
@@ -216,7 +217,7 @@ def test_a_target_that_vanishes_is_10(
     def vanish(_: Any) -> Iterator[bytes]:
         made = whole(FIRST)
         yield made[:500_000]
-        time.sleep(0.1)
+        until(lambda: size_of("a.bin", tmp_path / "out") > 400_000)  # what is behind it is buffered
         shutil.rmtree(tmp_path / "out")
         yield made[500_000:]
 
@@ -263,7 +264,7 @@ def test_a_place_for_names_that_is_none_is_10(kind: str, tmp_path: Path) -> None
     words = [sys.executable, "-m", "bagit_create", "--source", "local", "--author", "Ada"]
     words += ["--source-path", "source", "--target", "out", "--workdir", "work"]
 
-    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=15)
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=LONG_S)
 
     assert 10 == ended.returncode
     assert str(taken) in ended.stderr
@@ -298,3 +299,25 @@ def test_two_runs_may_tidy_at_once(
     monkeypatch.setattr(names, "_reserve", reserve)
 
     assert 0 == run(workdir=tmp_path / "work")["status"]
+
+
+def test_a_place_that_runs_tidy_away_all_the_time_is_never_taken_for_a_file(tmp_path: Path) -> None:
+    """Whoever looks at it twice may find it the first time only."""
+    from bagit_create.sip.names import check_place
+
+    place = tmp_path / ".bic-staging"
+    over = Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            place.mkdir()
+            place.rmdir()
+
+    other = Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(60_000):
+            check_place(place)
+    finally:
+        over.set()
+        other.join()

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from gates import LONG_S
 from packages import Harvest
 
 from bagit_create.checksums import Digests, read_block
@@ -33,22 +34,24 @@ from bagit_create.validation import validate
 ZENODO = ["--source", "zenodo", "--recid", "7000001"]
 
 
-def interrupt(seconds: float) -> None:
-    """Press Ctrl-C a little later."""
-    Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+def press() -> None:
+    """Press Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_the_thread_that_is_at_work_is_waited_for() -> None:
     """Else it would write into a folder that is being removed."""
     ended: list[int] = []
+    stopped = Event()
 
     def work(number: int) -> None:
-        time.sleep(1.0)
+        press()
+        assert stopped.wait(LONG_S)
+        time.sleep(0.2)  # whoever does not wait is gone by now
         ended.append(number)
 
-    interrupt(0.3)
     with pytest.raises(KeyboardInterrupt):
-        pool.run(work, [1], 1, lambda: None)
+        pool.run(work, [1], 1, stopped.set)
 
     assert [1] == ended
 
@@ -56,13 +59,14 @@ def test_the_thread_that_is_at_work_is_waited_for() -> None:
 def test_no_thread_takes_a_further_turn() -> None:
     """Each ends with what it is at."""
     begun: list[int] = []
+    all_at_work = Barrier(3, action=press)
     stopped = Event()
 
     def work(number: int) -> None:
         begun.append(number)
-        stopped.wait(10)
+        all_at_work.wait(LONG_S)
+        assert stopped.wait(LONG_S)
 
-    interrupt(0.3)
     with pytest.raises(KeyboardInterrupt):
         pool.run(work, range(100), 3, stopped.set)
 
@@ -71,15 +75,20 @@ def test_no_thread_takes_a_further_turn() -> None:
 
 def test_who_presses_twice_does_not_wait() -> None:
     """A disk may hang for ever."""
-    free = Event()
+    stopped, free = Event(), Event()
+    ended: list[bool] = []
 
-    interrupt(0.3)
-    interrupt(0.6)
-    started = time.monotonic()
+    def work(_: int) -> None:
+        press()
+        assert stopped.wait(LONG_S)
+        time.sleep(0.1)  # by now it is waited for this thread
+        press()
+        ended.append(free.wait(LONG_S))
+
     with pytest.raises(KeyboardInterrupt):
-        pool.run(lambda _: free.wait(30), [1], 1, lambda: None)
+        pool.run(work, [1], 1, stopped.set)
 
-    assert 5 > time.monotonic() - started
+    assert [] == ended
     free.set()
 
 

@@ -10,19 +10,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import bagit
 import pytest
+from gates import LONG_S, begun, size_of, until
 
 import bagit_create
 from bagit_create import main
 from bagit_create.errors import ChecksumMismatch, InputError, TransferError
 from bagit_create.main import process, run
 from bagit_create.options import JobOptions
-from bagit_create.sandbox import Sandbox
+from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.validation import validate
 
 
@@ -395,26 +395,18 @@ def test_a_workdir_on_the_same_disk_is_used(source: Path, tmp_path: Path) -> Non
     assert [] == list((tmp_path / "work").iterdir())
 
 
-def wait_for(folder: Path, pattern: str, child: subprocess.Popen[Any]) -> None:
-    """Until the child has made such a file; it must not end before."""
-    until = time.monotonic() + 20
-    while not list(folder.glob(pattern)):
-        assert child.poll() is None and time.monotonic() < until
-        time.sleep(0.002)
-
-
 def test_a_killed_run_leaves_no_package_and_the_next_one_works(
     sandbox: Sandbox, config_file: Path, tmp_path: Path
 ) -> None:
     """kill -9 in the middle: nothing under a final name; the same command finishes the job."""
-    sandbox.add_record("zenodo", "5", {"a.bin": 1000, "b.bin": 200_000_000})
+    sandbox.add_record("zenodo", "5", {"a.bin": 1000, "b.bin": 4_000_000})
+    sandbox.fault("/b.bin/content", Fault("stall", after=2_000_000, seconds=LONG_S), times=1)
     command = [sys.executable, "-m", "bagit_create", "-s", "zenodo", "--recid", "5", "-q"]
     command += ["-t", str(tmp_path / "out"), "--config", str(config_file), "-j", "1"]
-    child = subprocess.Popen(command)
     staging = tmp_path / "out/.bic-staging"
-    wait_for(staging, "*/parts/*.json", child)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    with begun(command) as child:
+        until(lambda: size_of("b.bin", staging) > 1_000_000)
+        child.send_signal(signal.SIGKILL)
 
     assert [".bic-staging"] == [one.name for one in (tmp_path / "out").iterdir()]
     sandbox.seen.clear()
@@ -427,14 +419,15 @@ def test_a_killed_run_leaves_no_package_and_the_next_one_works(
 
 def test_ctrl_c_exits_130(sandbox: Sandbox, config_file: Path, tmp_path: Path) -> None:
     """And what was finished is there for the next run."""
-    sandbox.add_record("zenodo", "5", {"a.bin": 1000, "b.bin": 4_000_000_000})
+    sandbox.add_record("zenodo", "5", {"a.bin": 1000, "b.bin": 4_000_000})
+    sandbox.fault("/b.bin/content", Fault("stall", after=2_000_000, seconds=LONG_S))
     command = [sys.executable, "-m", "bagit_create", "-s", "zenodo", "--recid", "5", "-q"]
     command += ["-t", str(tmp_path / "out"), "--config", str(config_file), "-j", "1"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     staging = tmp_path / "out/.bic-staging"
-    wait_for(staging, "*/parts/*.json", child)
-    child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=20)
+    with begun(command, stderr=subprocess.PIPE, text=True) as child:
+        until(lambda: size_of("b.bin", staging) > 1_000_000)
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=LONG_S)
 
     assert 130 == child.returncode
     assert "Traceback" not in errors

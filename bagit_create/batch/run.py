@@ -81,7 +81,7 @@ def run(
         ) from err
     finally:
         if number == 1:
-            budget.forget()  # what this process does next is no part of the job
+            budget.leave()  # what this process does next is no part of the job
     return followed.totals
 
 

@@ -38,8 +38,10 @@ def compare(package: Package, begun: Begun, essence: Judge) -> bool | None:
         now, then = essence(document), essence(stored) if stored else None
         if now is None or then is None or now.text != then.text:
             return False
-        if not now.tells_all or package.made <= now.settled:
+        if not now.tells_all:
             return None
+        if now.settled and min(package.begun, package.made) <= now.settled:
+            return None  # what came while the files were fetched may not show
     return True if begun.documents else None
 
 

@@ -108,6 +108,8 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
             tally.lacks(MOVING)
         total = page.total
         if _is_last(search, page, number, last_hits):
+            if _is_cut(search, page, number):
+                tally.lacks(_unseen(total))
             break
         first, last = times[0], times[-1]
         assert first is not None and last is not None
@@ -186,7 +188,7 @@ def _middle(page: Page) -> datetime | None:
 
 def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator[Listed]:
     """All pages of a window before the wall; again if hits moved from page to page meanwhile."""
-    seen: set[str] = set()
+    seen: set[tuple[type[Listed], str]] = set()
     last: tuple[Hit, ...] = ()
     total = page.total
     for again in range(PASSES):
@@ -198,7 +200,7 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
             has_fallen = has_fallen or page.total < total
             total = page.total
             for one in page.hits:
-                seen.add(one.listed.recid)
+                seen.add((type(one.listed), one.listed.recid))
                 yield one.listed
             if _is_last(search, page, number, last if number > 1 else ()):
                 break
@@ -209,8 +211,10 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
             seen.clear()
         elif len(seen) >= total:
             return
-    if not seen:
+    if not seen and total:
         tally.lacks(MOVING)
+    elif len(seen) < total and page.exact:
+        tally.lacks(_unseen(total))
 
 
 def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -> bool:
@@ -222,6 +226,12 @@ def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -
     return not page.hits or (
         number * search.size >= page.total and (not is_whole or page.hits == before)
     )
+
+
+def _is_cut(search: Search, page: Page, number: int) -> bool:
+    """Whether the last page has less than it should: where the first total was only a bound,
+    nothing else would tell."""
+    return page.exact and (number - 1) * search.size + len(page.hits) < page.total
 
 
 def _keeps_to(window: Window, page: Page) -> bool:
@@ -251,6 +261,10 @@ def _ascend(times: list[datetime | None]) -> bool:
     """Whether all are known, and none is before the one before it."""
     known = [one for one in times if one is not None]
     return len(known) == len(times) and all(one <= other for one, other in pairwise(known))
+
+
+def _unseen(total: int) -> str:
+    return f"the search counts {total} at one time, and does not show all of them"
 
 
 def _too_many(moment: datetime | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -118,9 +119,13 @@ def check_place(place: Path) -> None:
 
     :raises NotADirectoryError: if a file or a link has.
     """
-    if place.is_symlink():
+    try:  # in one look: a run that ends may tidy it away between two
+        mode = os.lstat(place).st_mode
+    except (OSError, ValueError):  # whoever makes it will say what is wrong
+        return
+    if stat.S_ISLNK(mode):
         raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(place))
-    if os.path.lexists(place) and not place.is_dir():
+    if not stat.S_ISDIR(mode):
         raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(place))
 
 
