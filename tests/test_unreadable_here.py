@@ -137,7 +137,7 @@ def test_a_process_with_too_many_open_files_judges_no_package(
 
 
 def test_a_run_with_too_many_open_files_blames_no_disk(folder: Path, tmp_path: Path) -> None:
-    """It ends with 10, or 8 where the folder cannot be read, or with a package that is whole."""
+    """It ends with 10, or 8 where the folder cannot be listed, or with a package that is whole."""
     target = tmp_path / "out"
     words = [
         "--source",
@@ -154,6 +154,9 @@ def test_a_run_with_too_many_open_files_blames_no_disk(folder: Path, tmp_path: P
 
     assert {code for code, *_ in ends} <= {0, 8, 10}, ends
     assert 0 == ends[-1][0]
+    assert not any("chmod" in why or "there is nothing" in why for *_, why in ends), ends
+    for code, _, why in ends:
+        assert not code or "ulimit -n" in why, why
     found = sorted(target.glob("sip::*"))
     assert 1 + sum(not code for code, *_ in ends) == len(found)
     assert all("valid" == validate(one).verdict for one in found)
