@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import config, credentials, log, sso
@@ -16,6 +17,7 @@ from .limits import requests_allowed
 from .model import Events
 from .net.connect import Connections
 from .options import JobOptions
+from .session import Login, Sessions, SignedWire
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -66,10 +68,30 @@ def hide_secrets(options: JobOptions, own: log.JobLog) -> None:
         own.hide(login[1] if login else "")
 
 
-def keep_connections(options: JobOptions) -> Connections:
-    """Connections for several runs, one after the other, with these options; to be closed."""
+@dataclass(frozen=True)
+class Kept:
+    """What one run leaves to the next; see :func:`keep`.
+
+    ``login`` is the sign-on with a certificate; ``connections`` are those of one maker of records,
+    None where each record has its own.
+    """
+
+    login: Login = field(default_factory=Login)
+    connections: Connections | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self.connections is not None:
+            self.connections.close()
+
+
+def keep(options: JobOptions, sessions: Sessions) -> Kept:
+    """What several runs with these options share, one after the other; to be closed.
+
+    :param sessions: the sign-ons of this process, which its threads share.
+    """
     proxy = options.proxy.value if options.proxy else None
-    return Connections(proxy, options.timeout, not options.skipssl)
+    return Kept(Login(sessions), Connections(proxy, options.timeout, not options.skipssl))
 
 
 def open_client(
@@ -78,14 +100,19 @@ def open_client(
     options: JobOptions,
     own: log.JobLog,
     events: Events,
-    connections: Connections | None = None,
+    kept: Kept | None = None,
 ) -> Client | None:
-    """Make the client for a server, with the credentials that are found; nothing is sent yet.
+    """Make the client for a server, with the credentials that are found.
 
-    :param recid: the record that a signing-on is for.
-    :param connections: those of an earlier run; see :func:`keep_connections`.
+    Nothing is sent yet, but what signing on with a certificate takes.
+
+    :param recid: the record that a signing-on is for; None for a list of them.
+    :param kept: what an earlier run left. Its sign-on serves for this one, and is made anew when
+        the server does not know it any more.
     :returns: None for a source that asks nobody (``local``); otherwise to be closed.
     :raises ConfigError: if a credential cannot be read.
+    :raises AccessDenied, Unreachable: if signing on fails; :class:`.session.NotSignedOn` if there
+        is ``kept``.
     """
     if instance.pipeline == "local":
         return None
@@ -94,11 +121,13 @@ def open_client(
     own.hide(share[1].value if share else "")
     if instance.pipeline not in WITH_SHARE_LINKS:
         share = None  # elsewhere it means something else: a registration with Indico
+    page = f"{instance.base_url}/record/{recid}" if recid else ""
+    is_shared = kept is not None and bool(options.cert)
     jar: CookieJar | None = None
-    if options.cookies:
+    if options.cookies and not is_shared:
         jar = credentials.read_cookies(options.cookies)
-    if options.cert:
-        jar = sso.sign_on(f"{instance.base_url}/record/{recid}", options.cert, jar)
+    if options.cert and not is_shared:
+        jar = sso.sign_on(page or instance.base_url, options.cert, jar)
     for value in (
         token and token.value,
         share and share[1].value,
@@ -107,17 +136,20 @@ def open_client(
         own.hide(value or "")
     if options.skipssl:
         log.warning("certificates are not checked (--skipssl): nobody vouches for the source")
-    wire = Wire(
-        instance.base_url,
-        token=token,
-        cookie=instance.credential_cookie,
-        jar=jar,
-        share=share,
-        proxy=options.proxy,
-        timeout=options.timeout,
-        verify=not options.skipssl,
-        connections=connections,
-    )
+    asked: dict[str, Any] = {
+        "token": token,
+        "cookie": instance.credential_cookie,
+        "share": share,
+        "proxy": options.proxy,
+        "timeout": options.timeout,
+        "verify": not options.skipssl,
+        "connections": kept.connections if kept else None,
+    }
+    if kept is not None and is_shared:
+        sign_on = partial(_sign_on, options)
+        wire: Wire = SignedWire(instance.base_url, kept.login, page, sign_on, own.hide, **asked)
+    else:
+        wire = Wire(instance.base_url, jar=jar, **asked)
     return Client(
         wire,
         hosts=instance.hosts,
@@ -127,6 +159,12 @@ def open_client(
         limits=[requests_allowed(text) for text in instance.limits],
         events=events,
     )
+
+
+def _sign_on(options: JobOptions, address: str) -> CookieJar:
+    """The cookies of a sign-on at an address, with those that were given."""
+    jar = credentials.read_cookies(options.cookies) if options.cookies else None
+    return sso.sign_on(address, options.cert or "", jar)
 
 
 def _share(url: str | None) -> tuple[str, Secret] | None:

@@ -11,6 +11,7 @@ from . import log, provenance, sip, transfer, validation
 from .checksums import fastest, known
 from .client import Client
 from .errors import InvalidSip, SipError, UpstreamError
+from .harvested import NAMED_AT_MOST
 from .log import now
 from .model import Events, Fetched, Held, Missing, Placed, Record, Result
 from .options import ARCHIVES, JobOptions
@@ -18,8 +19,6 @@ from .report import Report
 from .sip.archive import pack
 from .sip.staging import Staging
 
-NAMED_AT_MOST = 20
-"""Files that a warning names one by one; sip.json and the result have all."""
 PATH_COLUMN = 100
 """Characters in which CERN's platform keeps the path of a package."""
 

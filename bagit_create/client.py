@@ -27,7 +27,7 @@ from .answers import (
     unreachable,
 )
 from .bodies import BrokenBody, Stream, plain, whole
-from .budget import Budget, Limits, budget_for
+from .budget import Budget, Limits, budgets
 from .errors import Interrupted, Unreachable, UpstreamError
 from .model import Events, Silent
 from .net.http1 import ProtocolError
@@ -65,13 +65,13 @@ class Client:
     ) -> None:
         self.wire = wire
         self._own_hosts = {wire.origin[1], *(host.partition(":")[0] for host in hosts)}
-        self._retries = retries
-        self._max_wait = max_wait
+        self._retries, self._max_wait = retries, max_wait
         self._hint, self._limits = credential_hint, limits
         self._events = events or Silent()
         self._stopped = threading.Event()
         self._pauses = Pauses(self._events, self._stopped)
         self._at_end: list[Callable[[], None]] = []
+        self._registry = budgets()
         self._budgets: dict[tuple[str, str, int | None], Budget] = {}
         self.waits: list[float] = []
         """Seconds that servers took to begin the last answers."""
@@ -275,7 +275,7 @@ class Client:
         budget = self._budgets.get(place)
         if budget is None:
             known = self._limits if place == self.wire.origin else ()
-            budget = self._budgets[place] = budget_for(place, self.wire.user(place), known)
+            budget = self._budgets[place] = self._registry.of(place, self.wire.user(place), known)
         if self._stopped.is_set():
             raise Interrupted("The run was ended before it asked the server.")
         announced = False

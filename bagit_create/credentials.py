@@ -100,13 +100,16 @@ def read_cookies(path: Path) -> MozillaCookieJar:
 
     :raises ConfigError: if it cannot be read, is of another form, or other users may read it.
     """
-    from http.cookiejar import LoadError, MozillaCookieJar  # loads much that is seldom needed
+    from http import cookiejar  # loads much that is seldom needed
 
-    jar = MozillaCookieJar(str(path))
+    # A cookie not marked for a whole domain goes to no host below it (RFC 6265 section 5.4).
+    strict = cookiejar.DefaultCookiePolicy.DomainStrictNonDomain
+    policy = cookiejar.DefaultCookiePolicy(strict_ns_domain=strict)
+    jar = cookiejar.MozillaCookieJar(str(path), policy=policy)
     try:
         _owner_only(path)
         jar.load(ignore_discard=True, ignore_expires=True)
-    except LoadError as err:
+    except cookiejar.LoadError as err:
         raise ConfigError(
             "The cookie file is not of the Netscape form.",
             where=str(path),

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from . import access, log, paths, pipelines, provenance
-from .assembly import NAMED_AT_MOST, Assembly
-from .checksums import known
+from . import access, log, pipelines, provenance
+from .assembly import Assembly
 from .client import Client
+from .config import Instance
 from .earlier import Earlier, check_place
 from .earlier.same import Judge
-from .errors import BicError, Interrupted, InvalidSip, SipError, UpstreamError
-from .log import readable
-from .model import Events, FileEntry, Placed, Record, Result, Silent
-from .net.connect import Connections
-from .options import RECID, JobOptions
+from .errors import BicError, Interrupted, InvalidSip, SipError
+from .harvested import NAMED_AT_MOST, arrange, judge, tell_of_lengths
+from .model import Events, Record, Result, Silent
+from .options import JobOptions
+from .pipelines.base import Begun, Pipeline
 from .sip.disk import FULL, cannot_write, check_target, sync_folder
 from .sip.staging import Staging
-from .urls import clean
-
-PLACEHOLDER = ".keep"
-"""The empty file that keeps an empty folder, as RFC 8493 section 2.1.3 suggests."""
-COLUMN = 50
-"""Characters in which CERN's platform keeps source and recid."""
 
 
 class Job:
@@ -36,7 +28,7 @@ class Job:
 
     :param confirm: called with what is about to appear, and with the hidden folder that it comes
         out of (:attr:`.Staging.holder`); what it raises prevents that.
-    :param connections: those of an earlier run; see :func:`.access.keep_connections`.
+    :param kept: what an earlier run left; see :func:`.access.keep`.
     """
 
     def __init__(
@@ -45,10 +37,10 @@ class Job:
         events: Events | None,
         own: log.JobLog,
         confirm: Callable[[Result, Path], None] | None = None,
-        connections: Connections | None = None,
+        kept: access.Kept | None = None,
     ) -> None:
         self._options = options
-        self._connections = connections
+        self._kept = kept
         self._confirm = confirm
         self._client: Client | None = None
         self._stopped = False
@@ -61,14 +53,43 @@ class Job:
 
     def run(self) -> Result:
         """Make the package; see :func:`bagit_create.main.run`."""
-        self._options.check()
-        instance, recid = access.whereabouts(self._options)
-        self._options.check(instance.pipeline)
+        instance, recid = self._whereabouts()
         check_target(self._options.target)
         if self._options.previous is not None:
             check_place(self._options.previous)
+        try:
+            with self._asking(instance, recid) as (pipeline, begun):
+                return self._made_of(pipeline, begun, instance.name)
+        except KeyboardInterrupt as err:
+            if self.made is not None:
+                return self.made
+            raise Interrupted("Interrupted.", hint=self._next) from err
+
+    def ask(self) -> bool:
+        """Ask for the record and for its smallest file, and make nothing of them.
+
+        :returns: whether the record has any file.
+        :raises BicError: as :meth:`run` does; :class:`.Unreachable` if nobody is there.
+        """
+        with self._asking(*self._whereabouts()) as (pipeline, begun):
+            files = pipeline.harvest(begun).files
+            smallest = min(files, key=lambda one: one.size or 0, default=None)
+            if smallest and smallest.urls and self._client:
+                with self._client.open(smallest.urls[0]) as stream:
+                    next(iter(stream.blocks(decode=False)), None)
+            return bool(files)
+
+    def _whereabouts(self) -> tuple[Instance, str | None]:
+        self._options.check()
+        instance, recid = access.whereabouts(self._options)
+        self._options.check(instance.pipeline)
+        return instance, recid
+
+    @contextmanager
+    def _asking(self, instance: Instance, recid: str | None) -> Iterator[tuple[Pipeline, Begun]]:
+        """Begin with the record; the client is there until this ends."""
         client = access.open_client(
-            instance, recid, self._options, self._log, self._events, self._connections
+            instance, recid, self._options, self._log, self._events, self._kept
         )
         self._client = client
         try:
@@ -77,25 +98,24 @@ class Job:
             self._events.phase("harvest")
             log.info(f"harvesting {recid or 'a folder'} from {instance.name}")
             pipeline = pipelines.load(instance, client, self._options)
-            begun = pipeline.begin(recid)
-            with closing(self._earlier(instance.name, begun.recid, pipeline.essence)) as earlier:
-                kept = earlier.unchanged(begun) if self._options.if_changed else None
-                if kept is None:
-                    record = pipeline.harvest(begun)
-                    judge(record)
-                    kept = earlier.still_unchanged(record)
-                if kept is not None:
-                    self.made = kept
-                    return kept
-                self._remark_on(record)
-                return self._package(record, client, earlier)
-        except KeyboardInterrupt as err:
-            if self.made is not None:
-                return self.made
-            raise Interrupted("Interrupted.", hint=self._next) from err
+            yield pipeline, pipeline.begin(recid)
         finally:
             if client is not None:
                 client.close()
+
+    def _made_of(self, pipeline: Pipeline, begun: Begun, source: str) -> Result:
+        """The package, or the earlier one if nothing has changed since."""
+        with closing(self._earlier(source, begun.recid, pipeline.essence)) as earlier:
+            kept = earlier.unchanged(begun) if self._options.if_changed else None
+            if kept is None:
+                record = pipeline.harvest(begun)
+                judge(record)
+                kept = earlier.still_unchanged(record)
+            if kept is not None:
+                self.made = kept
+                return kept
+            self._remark_on(record)
+            return self._package(record, self._client, earlier)
 
     def _earlier(self, source: str, recid: str, essence: Judge) -> Earlier:
         """What earlier runs made of this record, where the options ask for it."""
@@ -203,70 +223,3 @@ def _lost(staging: Staging) -> SipError | None:
         where=str(staging.root),
         hint="was this machine asleep? Wait for the other run, or repeat the command",
     )
-
-
-def arrange(
-    record: Record,
-) -> tuple[tuple[Placed, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Give every file of a record its place in the package.
-
-    :returns: the placed files, the bag paths of files that keep empty folders, and (upstream's
-        name, bag path) of those whose name had to change.
-    """
-    own = [f"data/{one.place}/{one.name}" for one in record.documents]
-    keepers = [FileEntry(PLACEHOLDER, (), 0, (), one) for one in record.empty_folders]
-    every, pairs = paths.place((*record.files, *keepers), own)
-    count = len(record.files)
-    renamed = tuple((readable(old), new) for old, new in pairs)
-    return every[:count], tuple(one.bagpath for one in every[count:]), renamed
-
-
-def tell_of_lengths(record: Record) -> None:
-    """Warn of what is too long for CERN's platform."""
-    for what, text in (("source", record.source), ("record id", record.recid)):
-        if len(text) > COLUMN:
-            log.warning(f"the {what} is {len(text)} characters; CERN's platform keeps {COLUMN}")
-
-
-def judge(record: Record) -> None:
-    """Refuse what no record can be, whatever its pipeline made of it.
-
-    :raises UpstreamError: if a name, an address or a size is impossible.
-    """
-    fault = ""
-    if not re.fullmatch(RECID, record.recid):
-        fault = f"the record's id {record.recid[:100]!r}"
-    for document in record.documents:  # written under this very name
-        if not all(part == paths.portable(part) for part in document.name.split("/")):
-            fault = f"the name of a document: {document.name[:200]!r}"
-    odd = []
-    for one in record.files:
-        if one.path is not None:
-            continue
-        if one.size is not None and one.size >= 1 << 63:
-            fault = f"the size of {one.name!r}: {one.size}"
-        if not all(map(_is_address, one.urls)):
-            fault = f"the address of {one.name!r}: {one.urls[0][:200]!r}"
-        if one.checksums and not any(map(known, one.checksums)):
-            odd.append(one.name)
-    if fault:
-        raise UpstreamError(
-            "The record has something in it that cannot be.",
-            where=fault,
-            hint="the service may have changed; please report it",
-        )
-    for name in odd[:NAMED_AT_MOST]:
-        log.warning(f"the checksum of {name} is of a kind that cannot be compared here")
-    if len(odd) > NAMED_AT_MOST:
-        log.warning(f"so are those of {len(odd) - NAMED_AT_MOST} more files")
-
-
-def _is_address(url: str) -> bool:
-    """Whether this can be taken apart (RFC 3986): what upstream calls an address may be none."""
-    try:
-        if clean(url) is url:  # it is plain
-            return True
-        parts = urlsplit(url.strip())
-        return bool(parts.scheme) and parts.port != 0
-    except ValueError:  # "http://[x", "http://x:99999/"
-        return False

@@ -75,7 +75,7 @@ class JobLog:
 
     def redact(self, text: str) -> str:
         """``text`` without the job's secrets, user information and token parameters."""
-        for secret in self._secrets:
+        for secret in tuple(self._secrets):  # another thread may have one more to hide
             text = text.replace(secret, "********")
         return _QUERY_SECRET.sub(r"\1=********", _USER_INFO.sub("********@", text))
 

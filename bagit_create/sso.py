@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
     """Sign on to a server and return its cookies, with those of ``jar``.
 
+    A cookie that names no domain goes to the very host it is from (RFC 6265 section 5.4).
+
     :param cert: the path without its ending of a certificate ``.pem`` and an unencrypted ``.key``.
     :raises ConfigError: if the package or one of the files is missing.
     :raises AccessDenied: if the certificate is refused.
@@ -31,7 +33,7 @@ def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
         if not os.path.isfile(one):  # False, too, for a name that no file can have
             raise ConfigError("--cert names a file that is not there.", where=one[:500])
     call = _cert_sign_on()
-    from http.cookiejar import CookieJar
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     from requests import exceptions  # slow to load, and cern_sso has loaded it
 
@@ -60,6 +62,7 @@ def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
         jar.set_cookie(cookie)
     if jar is None:
         raise AccessDenied("Sign-on with the certificate brought no cookie.", where=address)
+    jar.set_policy(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
     return jar
 
 

@@ -42,6 +42,10 @@ class Stub:
         """No worker dies here, and none sleeps."""
         return True
 
+    def answers(self, item: Item) -> bool:
+        """Nobody is asked."""
+        return True
+
     def stop(self) -> None:
         """Nothing is under way for long."""
 

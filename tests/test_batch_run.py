@@ -17,7 +17,7 @@ import pytest
 from batches import Bench, bench, told
 from gates import FOR_EVER_S, LONG_S, gate, until
 
-from bagit_create import batch, validation
+from bagit_create import batch, budget, validation
 from bagit_create.batch import Item, JobFolder, Orders, Outcome
 from bagit_create.batch.board import Board
 from bagit_create.batch.crew import Crew
@@ -285,6 +285,9 @@ class Stub:
     def settle(self, begun: Outcome, place: Path) -> bool:
         return (place / begun.package).exists()
 
+    def answers(self, item: Item) -> bool:
+        return True
+
     def stop(self) -> None:
         pass
 
@@ -466,9 +469,9 @@ def test_a_server_that_comes_back_is_waited_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The records that did not find it are tried again, and none has failed."""
-    from bagit_create.batch import work as work_module
+    from bagit_create.batch import patience
 
-    monkeypatch.setattr(work_module, "FIRST_HOLD_S", 0.01)
+    monkeypatch.setattr(patience, "FIRST_HOLD_S", 0.01)
     ids = bench.records(6)
     bench.job(ids, "--shard-size", "6", "--retries", "0")
     bench.sandbox.fault("/api/records/", Fault("status", status=503), times=4)
@@ -481,9 +484,9 @@ def test_an_outage_fails_one_record_a_worker_at_most(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a shard is one record, so that nothing else can be made meanwhile."""
-    from bagit_create.batch import work as work_module
+    from bagit_create.batch import patience
 
-    monkeypatch.setattr(work_module, "FIRST_HOLD_S", 0.01)
+    monkeypatch.setattr(patience, "FIRST_HOLD_S", 0.01)
     bench.job(bench.records(6), "--shard-size", "1", "--retries", "0")
     bench.sandbox.fault("/api/records/", Fault("status", status=503), times=7)
     made = batch.run(bench.path, Orders(workers=1))
@@ -634,14 +637,16 @@ def test_events_tell_of_every_record(bench: Bench) -> None:
 def test_an_interrupted_run_raises_and_can_be_continued(bench: Bench) -> None:
     """As ``run()`` of one record does."""
     bench.sandbox.fault("/api/records/", Fault("status", status=503, retry_after="1"), times=1)
-    bench.job(bench.records(1))
+    ids = bench.records(1)
+    bench.job(ids)
     events = Quiet()
     here = os.getpid()
     events.waiting = lambda *_: os.kill(here, signal.SIGINT)  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
         batch.run(bench.path, Orders(workers=1), events)
+    batch.run(bench.path, Orders(workers=1))
 
-    assert 1 == batch.run(bench.path, Orders(workers=1)).done
+    assert ids == bench.packages()
 
 
 # -- what workers keep between records ----------------------------------------------------------
@@ -711,3 +716,38 @@ def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench) -> None:
 
     assert 3 == told(bench.run("--json"))["made"]["unchanged"]
     assert [] == bench.packages()
+
+
+def test_two_jobs_in_one_process_keep_to_what_each_shares(bench: Bench, config_file: Path) -> None:
+    """Each with the other processes that work on it; what is run beside them shares nothing."""
+    first = bench.job(bench.records(6))
+    second = Bench(bench.sandbox, config_file, bench.place / "second")
+    second.place.mkdir()
+    other = second.job(bench.records(6, 7200001))
+    both = threading.Barrier(3)
+
+    class Together(Quiet):
+        def record_done(self, item: Item, outcome: Outcome) -> None:
+            if item.number == 0:
+                both.wait(30)
+
+    threads = [
+        threading.Thread(
+            target=batch.run,
+            args=(job.path, Orders(workers=1), Together()),
+            kwargs={"processes": 1},
+        )
+        for job in (first, other)
+    ]
+    for one in threads:
+        one.start()
+    both.wait(30)
+    assert budget.budgets().of(("http", "127.0.0.1", 1), "").is_free
+    for one in threads:
+        one.join(30)
+
+    assert (6, 6) == (len(bench.packages()), len(second.packages()))
+    for job in (first, other):
+        (book,) = [path for path in job.budget.glob("*/*-*") if path.is_file()]
+        asked = {line.split('"')[1] for line in book.read_text().splitlines()}
+        assert "ticket" in asked or "end" in asked, asked

@@ -298,9 +298,9 @@ def test_runs_of_one_user_share_a_budget_and_others_do_not() -> None:
     """A server counts by credential."""
     here = ("https", "example.org", 443)
 
-    assert budget.budget_for(here, "a") is budget.budget_for(here, "a")
-    assert budget.budget_for(here, "a") is not budget.budget_for(here, "b")
-    assert budget.budget_for(here, "a") is not budget.budget_for(("https", "x.org", 443), "a")
+    assert budget.budgets().of(here, "a") is budget.budgets().of(here, "a")
+    assert budget.budgets().of(here, "a") is not budget.budgets().of(here, "b")
+    assert budget.budgets().of(here, "a") is not budget.budgets().of(("https", "x.org", 443), "a")
 
 
 def test_a_long_pause_is_announced(

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from click.testing import CliRunner, Result
 from redis import Redis, RedisError
 
 from bagit_create import batch
-from bagit_create.batch import celery
+from bagit_create.batch import celery, folder
 from bagit_create.batch.ledger import take
 from bagit_create.cli import cli
 from bagit_create.errors import InputError, SipError
@@ -326,6 +327,40 @@ def test_what_stops_all_records_is_no_outcome(
     with pytest.raises(SipError):
         celery.work(str(job), "01-000000")
     assert not is_complete(job)
+
+
+def test_without_a_worker_what_stops_all_records_is_raised_once(
+    tmp_path: Path, config_file: Path, sandbox: Sandbox
+) -> None:
+    """With ``task_always_eager`` a try again comes at once: there would be no end to them."""
+    job = job_of(tmp_path, config_file, sandbox, 1, 1)
+    (job / "packages").touch()
+    app = Celery("eager", broker="memory://", set_as_current=False)
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+
+    with pytest.raises(SipError, match="not a folder"):
+        app.tasks[celery.NAME].delay(str(job), "01-000000")
+    assert 1 == len(os.listdir(job / "logs"))
+
+
+def test_a_shard_that_cannot_be_read_for_a_while_is_tried_again(
+    tmp_path: Path, config_file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message would be thrown away, and nobody would work on it."""
+    job = job_of(tmp_path, config_file, sandbox, 1, 1)
+
+    def stale(*_: Any) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(folder, "read_shard", stale)
+    monkeypatch.setattr(celery, "_later", lambda *_: Again())
+
+    with pytest.raises(Again):
+        celery.work(str(job), "01-000000")
+
+
+class Again(Exception):
+    """A try again was asked for."""
 
 
 def test_a_worker_has_its_own_scratch_and_share(

@@ -76,38 +76,49 @@ MAY_IMPORT: dict[str, set[str]] = {
     # where all of it meets
     "provenance": GROUND | {"options", "sip", "urls", "version"},
     "earlier": GROUND | {"checksums", "options", "pipelines", "sip", "validation"},
+    "harvested": GROUND | {"checksums", "options", "paths", "urls"},
     "assembly": GROUND
-    | {"checksums", "client", "options", "provenance", "sip", "transfer", "validation"},
-    "sso": {"errors"},
-    "access": GROUND
-    | {"client", "config", "credentials", "limits", "net", "options", "sso", "wire"},
-    "job": GROUND
     | {
-        "net",
-        "access",
-        "assembly",
         "checksums",
         "client",
-        "earlier",
+        "harvested",
         "options",
-        "paths",
+        "provenance",
+        "sip",
+        "transfer",
+        "validation",
+    },
+    "sso": {"errors"},
+    "session": GROUND | {"answers", "urls", "wire"},
+    "access": GROUND
+    | {"client", "config", "credentials", "limits", "net", "options", "session", "sso", "wire"},
+    "job": GROUND
+    | {
+        "access",
+        "assembly",
+        "client",
+        "config",
+        "earlier",
+        "harvested",
+        "options",
         "pipelines",
         "provenance",
         "sip",
-        "urls",
     },
     "main": GROUND | {"credentials", "job", "options"},
     # many records
     "listing": GROUND
-    | {"access", "answers", "client", "config", "credentials", "options", "pipelines", "urls"},
+    | {"access", "answers", "client", "config", "credentials", "options", "pipelines"}
+    | {"session", "urls"},
     "batch": GROUND
-    | {"access", "budget", "config", "credentials", "job", "main", "options", "page", "sip"}
-    | {"version"},
+    | {"access", "budget", "config", "credentials", "job", "main", "options", "page", "session"}
+    | {"sip", "version"},
     # what a run would do, without doing it
     "planning": GROUND
     | {"access", "answers", "assembly", "batch", "budget", "checksums", "client", "config"}
-    | {"credentials", "job", "main", "options", "pipelines", "provenance", "sip", "transfer"}
-    | {"urls", "wire"},
+    | {"credentials", "harvested", "limits", "main", "options", "pipelines", "provenance"}
+    | {"session"}
+    | {"sip", "transfer", "urls", "wire"},
     # the terminal
     "console": GROUND,
     "cli": GROUND

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,7 @@ import pytest
 from listed import Lists, command, lists_of
 
 from bagit_create.errors import AccessDenied, InputError, RecordNotFound, Unreachable, UpstreamError
-from bagit_create.listing import Listed, Selection, list_records
-from bagit_create.options import JobOptions
+from bagit_create.listing import Listed
 from bagit_create.sandbox import Fault, Sandbox
 
 TOYS = ["7", "8", "9", "11", "12", "13", "21", "20"]
@@ -172,22 +172,72 @@ def test_where_upstream_counts_nothing_nothing_is_expected(
     assert done.tally.expected is None and TOYS == done.ids
 
 
-def test_a_project_that_goes_meanwhile_shows_as_a_shortfall(
-    config_file: Path, sandbox: Sandbox
-) -> None:
-    """All that follow move up by one, so one is passed over: the counts tell."""
+def crowded(sandbox: Sandbox) -> Any:
+    """250 projects of one group, which come and go."""
     groups = sandbox.app("gitlab").groups
-    groups.projects = [one for one in groups.projects if one.number > 9]
-    groups.projects += [type(groups.projects[0])(n, f"toys/p{n}") for n in range(1000, 1250)]
-    made = list_records(JobOptions(source="gitlab", config=config_file), Selection(group="toys"))
-    listed = iter(made)
+    groups.projects = [type(groups.projects[0])(n, f"toys/p{n}") for n in range(1000, 1250)]
+    return groups
 
-    next(listed)
-    del groups.projects[5]
-    list(listed)
 
-    assert 1 == made.tally.shortfall
-    assert any("at first and" in note for note in made.tally.notes)
+def meanwhile(sandbox: Sandbox, page: int, change: Callable[[], object], times: int = 1) -> None:
+    """Have something happen before a page is answered."""
+    groups = sandbox.app("gitlab").groups
+    answer, left = groups._page, [times]
+
+    def changed(name: str, found: list[Any], given: dict[str, str]) -> Any:
+        if left[0] and given.get("page", "1") == str(page) and given["archived"] == "false":
+            left[0] -= 1
+            gone = {one.number for one in groups.projects}
+            change()
+            gone -= {one.number for one in groups.projects}
+            found = [one for one in found if one.number not in gone]
+        return answer(name, found, given)
+
+    groups._page = changed
+
+
+def test_a_project_that_goes_meanwhile_hides_no_other(listing: Lists, sandbox: Sandbox) -> None:
+    """All that follow move up by one, so the pages are asked for again."""
+    groups = crowded(sandbox)
+    meanwhile(sandbox, 2, lambda: groups.projects.pop(5))
+
+    done = listing()
+
+    assert [str(number) for number in range(1000, 1250)] == sorted(done.ids)
+    assert (0, "") == (done.tally.shortfall, done.tally.cut)
+    assert any("at first and" in note for note in done.tally.notes)
+
+
+def test_one_that_comes_does_not_make_up_for_one_passed_over(
+    listing: Lists, sandbox: Sandbox
+) -> None:
+    """The counts add up in the end, and the list had lacked one."""
+    groups = crowded(sandbox)
+    new = type(groups.projects[0])(5000, "toys/new")
+    meanwhile(sandbox, 2, lambda: groups.projects.pop(5))
+    meanwhile(sandbox, 3, lambda: groups.projects.append(new))
+
+    assert {one.number for one in groups.projects} <= {int(one) for one in listing().ids}
+
+
+def test_a_project_that_goes_before_it_is_listed_is_not_missing(
+    listing: Lists, sandbox: Sandbox
+) -> None:
+    """Nobody can have it any more."""
+    groups = crowded(sandbox)
+    meanwhile(sandbox, 2, lambda: groups.projects.pop(240))
+
+    done = listing()
+
+    assert (249, 0, "") == (len(done.ids), done.tally.shortfall, done.tally.cut)
+
+
+def test_a_group_that_never_stands_still_is_told_of(listing: Lists, sandbox: Sandbox) -> None:
+    """After some rounds."""
+    groups = crowded(sandbox)
+    meanwhile(sandbox, 2, lambda: groups.projects.pop(5), times=9)
+
+    assert "again and again" in listing().tally.cut
 
 
 def test_no_link_leads_to_another_server(listing: Lists, sandbox: Sandbox) -> None:
@@ -224,6 +274,22 @@ def test_empty_pages_that_lead_on_end_in_an_error(listing: Lists, sandbox: Sandb
     sandbox.fault("/groups/", Fault("raw", speak=speak))
 
     with pytest.raises(UpstreamError, match="again and again"):
+        listing()
+
+
+def test_a_link_that_is_no_address_is_an_error(listing: Lists, sandbox: Sandbox) -> None:
+    """Nobody knows where the list goes on."""
+
+    def speak(reply: Any) -> bytes:
+        body = b"".join(reply.blocks())
+        return (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b'Link: <http://[x>; rel="next"\r\nContent-Length: %d\r\n\r\n' % len(body)
+        ) + body
+
+    sandbox.fault("/groups/", Fault("raw", speak=speak))
+
+    with pytest.raises(UpstreamError, match="not in the form that is known"):
         listing()
 
 

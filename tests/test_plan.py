@@ -1005,6 +1005,7 @@ def test_a_job_by_its_folder(bic: Bic, tmp_path: Path, config_file: Path) -> Non
         (("--source", "zenodo", "--recid", "1", "--workers", "0"), "--workers is at least 1"),
         (("--source", "zenodo", "--recid", "1", "--rate", "-1"), "--rate is above 0"),
         (("--source", "zenodo", "--recid", "1", "--rate", "nan"), "--rate is above 0"),
+        (("--source", "zenodo", "--recid", "1", "--rate", "1e-320"), "at least a byte a second"),
         (("--source", "zenodo"), "Record ID are required"),
         (("--source", "local", "--list", "-"), "no folders of this machine"),
         (("--list", "/no/such/list", "--source", "zenodo"), "The list cannot be read"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from packages import Harvest, by_name, everything, payload, sip_json
+from test_if_changed import resign
 
 from bagit_create import log
 from bagit_create.errors import Interrupted
@@ -111,6 +112,7 @@ def test_where_a_file_is_from_stays_upstreams_address(last: Path, harvest: Harve
     first = entry["origin"]["fetched"]
     text = old.read_text("utf-8").replace(f'"fetched": {first}', f'"fetched": {first - 5000}')
     old.write_text(text, "utf-8")
+    resign(last)
 
     made = by_name(harvest(RECID, previous=last))
     origin = made["large.bin"]["origin"]
@@ -128,9 +130,36 @@ def test_a_time_that_cannot_be_is_not_handed_on(told: str, last: Path, harvest: 
     """Nobody knows then when the bytes left upstream."""
     path = last / "data/meta/sip.json"
     path.write_text(re.sub(r'"fetched": \d+', f'"fetched": {told}', path.read_text()), "utf-8")
+    resign(last)
 
     origin = by_name(harvest(RECID, previous=last))["large.bin"]["origin"]
 
+    assert ("fetched" in origin, "reused" in origin) == (False, True)
+
+
+def test_a_time_that_somebody_wrote_in_is_not_handed_on(last: Path, harvest: Harvest) -> None:
+    """The manifests tell that sip.json is another one now."""
+    path = last / "data/meta/sip.json"
+    path.write_text(re.sub(r'"fetched": \d+', '"fetched": 86400', path.read_text()), "utf-8")
+
+    result = harvest(RECID, previous=last)
+
+    assert 9 == result["reused"]
+    assert "fetched" not in by_name(result)["large.bin"]["origin"]
+
+
+def test_the_time_of_a_download_from_another_server_is_not_handed_on(
+    last: Path, harvest: Harvest, sandbox: Sandbox
+) -> None:
+    """It would stand beside an address of which nothing was fetched."""
+    sandbox.add_record("cds-rdm", "abcde-12345", dict(FILES))
+    sandbox.seen.clear()
+
+    result = harvest("abcde-12345", "cds-rdm", previous=last)
+
+    assert (10, 0) == (result["reused"], fetched(sandbox))
+    assert last.name == step(result)["package"]
+    origin = by_name(result)["large.bin"]["origin"]
     assert ("fetched" in origin, "reused" in origin) == (False, True)
 
 

@@ -206,7 +206,7 @@ def test_folders_give_one_server_different_names(tmp_path: Path) -> None:
     names = set()
     for folder in (tmp_path / "a", tmp_path / "b"):
         budget.share(folder)
-        budget.budget_for(HERE, "").begin("https://example.org/api/records/1")
+        budget.budgets().of(HERE, "").begin("https://example.org/api/records/1")
         names.add(files(folder)[0].name)
 
     assert 2 == len(names)
@@ -222,7 +222,7 @@ def test_a_folder_that_cannot_be_written_is_one_warning(
         budget.share(tmp_path / "file" / "job")
         url = sandbox.url("zenodo") + "/api/records/1"
         ask(client_of(sandbox), url, 4, lambda: limiter.allowed >= 30)
-        budget.budget_for(HERE, "").begin()
+        budget.budgets().of(HERE, "").begin()
 
     assert 1 == len(caplog.records) and "cannot be kept together" in caplog.text
     assert (LONG[0], 0) == (limiter.allowed, limiter.refused)
@@ -235,7 +235,7 @@ def test_a_folder_that_goes_away_is_one_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is known by then is not lost."""
-    one = budget.budget_for(HERE, "")
+    one = budget.budgets().of(HERE, "")
     one.pause(100)
     monkeypatch.setattr(os, "write", full)
     with caplog.at_level("WARNING"):
@@ -255,15 +255,16 @@ def test_files_that_somebody_removed_are_made_anew(
 ) -> None:
     """With all that is known."""
     monkeypatch.setattr(history, "LOOK_S", 0.0)
-    one = budget.budget_for(HERE, "")
+    one = budget.budgets().of(HERE, "")
     one.pause(100)
     files(job)[0].unlink()
     one.pause(200)
     one.begin()
 
     assert "pause_until" in lines(job)[0][2]
+    budget.forget()
     budget.share(job)
-    assert budget.budget_for(HERE, "").begin() > 90
+    assert budget.budgets().of(HERE, "").begin() > 90
 
 
 def test_a_file_that_has_grown_is_followed_by_a_short_one(
@@ -288,14 +289,15 @@ def test_a_file_that_has_grown_is_followed_by_a_short_one(
 )
 def test_half_a_line_of_somebody_killed_is_passed_over(job: Path, rubbish: bytes) -> None:
     """Whatever is behind it counts."""
-    one = budget.budget_for(HERE, "")
+    one = budget.budgets().of(HERE, "")
     one.pause(100)
     with open(files(job)[0], "ab") as file:
         file.write(rubbish)
     one.pause(200)
+    budget.forget()
     budget.share(job)
 
-    assert budget.budget_for(HERE, "").begin() > 190
+    assert budget.budgets().of(HERE, "").begin() > 190
 
 
 def test_all_who_begin_at_once_have_one_salt(tmp_path: Path) -> None:
@@ -374,12 +376,12 @@ def test_servers_and_credentials_do_not_mix(sandbox: Sandbox, job: Path) -> None
     place = ("http", "127.0.0.1", int(sandbox.url("inveniordm").rpartition(":")[2]))
 
     assert 3 == len(files(job))
-    assert budget.budget_for(place, Wire(sandbox.url("zenodo")).user(place)).begin() == 0
+    assert budget.budgets().of(place, Wire(sandbox.url("zenodo")).user(place)).begin() == 0
 
 
 def test_who_had_no_answer_does_not_make_the_others_wait(job: Path) -> None:
     """The next one goes ahead in its place."""
-    one = budget.budget_for(HERE, "")
+    one = budget.budgets().of(HERE, "")
     url = "https://example.org/api/records/1"
     assert 0 == one.begin(url)
     assert 0 < one.begin(url)
@@ -393,9 +395,10 @@ def test_who_is_killed_before_the_first_answer_is_waited_for_only_a_while(
 ) -> None:
     """Then another one goes alone."""
     url = "https://example.org/api/records/1"
-    assert 0 == budget.budget_for(HERE, "").begin(url)
+    assert 0 == budget.budgets().of(HERE, "").begin(url)
+    budget.forget()
     budget.share(job)  # as another process would, which has nothing but the folder
-    one = budget.budget_for(HERE, "")
+    one = budget.budgets().of(HERE, "")
 
     assert 0 < one.begin(url) <= windows.PATIENCE_S
     clock[0] += windows.PATIENCE_S + 0.01

@@ -24,12 +24,13 @@ from ..credentials import Secret
 from ..errors import BicError, Interrupted
 from ..main import failure
 from ..options import JobOptions
+from ..session import Sessions
 from .crew import Crew
 from .folder import JobFolder, Shard
 from .harvest import Harvester
 from .items import Item
 from .outcome import Outcome
-from .work import PATIENCE_S
+from .patience import PATIENCE_S
 
 OPEN_FILES = 65_536
 """More than all workers of a process ever have open."""
@@ -100,7 +101,7 @@ def crew_for(job: JobFolder, orders: Orders, events: Any, only: Shard | None = N
     return Crew(
         job,
         events,
-        partial(Harvester, orders.options(job), events, orders.telling),
+        partial(Harvester, orders.options(job), events, orders.telling, Sessions()),
         workers=orders.workers,
         wait=orders.wait,
         only=only,

@@ -7,7 +7,7 @@ import secrets
 import shutil
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
@@ -16,9 +16,10 @@ from pathlib import Path
 from ..errors import BicError, InputError
 from ..log import now
 from ..options import JobOptions
-from ..sip.disk import cannot_write, sync_folder
+from ..sip import claim
+from ..sip.disk import sync_folder
 from . import jobfile
-from .folder import JobFolder
+from .folder import JobFolder, not_written
 from .items import Item, Lines
 from .jobfile import LAYOUTS, JobFile
 
@@ -70,11 +71,9 @@ def create(
         if (file := getattr(options, name)) is not None:
             options = replace(options, **{name: file.absolute()})
     path = path.absolute()
-    made = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _draft(path) as made:
         for name in FOLDERS:
-            (made / name).mkdir(parents=True)
+            (made / name).mkdir()
         reader = Lines(options)
         spool = made / "list"
         sources: dict[str, None] = {}
@@ -101,13 +100,41 @@ def create(
         text.write_text(file.as_text(), encoding="utf-8")
         sync_folder(made)
         os.rename(made, path)
-    except OSError as err:
-        raise cannot_write(err, path) from err
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     with suppress(OSError):
         sync_folder(path.parent)
     return Created(JobFolder(path), len(digests) - records, reader.deleted, reader.unended)
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A hidden folder beside ``path``, in which that is made; in the end it is gone.
+
+    :raises SipError: instead of :class:`OSError`; folders made on the way to it are gone then.
+    """
+    name = f".{path.name[:40]}.new"
+    made = path.with_name(claim.own_name(name))
+    above: list[Path] = []
+    heartbeat = None
+    try:
+        for folder in reversed([one for one in path.parents if not os.path.lexists(one)]):
+            folder.mkdir(exist_ok=True)
+            above.append(folder)
+        made.mkdir()
+        heartbeat = claim.Heartbeat(made)
+        for left in claim.others(path.parent, name, made)[1]:
+            claim.remove(left)  # of one that was killed
+        yield made
+        above.clear()
+    except OSError as err:
+        raise not_written(err, path) from err
+    finally:
+        if heartbeat is not None:
+            heartbeat.end()
+        shutil.rmtree(made, ignore_errors=True)
+        claim.release(made.name)
+        with suppress(OSError):  # others use it now
+            for folder in reversed(above):
+                folder.rmdir()
 
 
 def _check(path: Path, options: JobOptions, shard_size: int | None, layout: str | None) -> None:

@@ -13,8 +13,10 @@ from ..model import Events
 from .board import Board
 from .folder import JobFolder, Shard
 from .items import Item
+from .maker import Fatal, Maker
 from .outcome import Outcome
-from .work import PATIENCE_S, Fatal, Maker, Worker
+from .patience import PATIENCE_S
+from .work import Worker
 
 LOOK_S = 0.5
 GRACE_S = 60.0

@@ -13,7 +13,9 @@ one process only. Nothing is locked: locks lie on network file systems.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ..errors import InputError, SipError
+from ..sip.disk import cannot_write
 from . import jobfile
 from .items import Item, read_shard
 from .jobfile import JobFile
@@ -29,6 +32,10 @@ RETRIED = "retried.json"
 """In the folder of a later round: how many failures of each kind it takes up again."""
 HASHED = 3
 """Hexadecimal digits of a folder's name in the hashed layout: 4,096 of them."""
+MANY_RETRIED = 64
+"""Into so many shards the records of a later round are cut, if there are as many."""
+_NAME = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,10 +56,10 @@ class Shard:
 
         :raises InputError: if that is no name of a shard.
         """
-        first, _, second = name.partition("-")
-        if not (first.isdigit() and second.isdigit()) or len(name) > 20:
+        match = _NAME.fullmatch(name)
+        if match is None:
             raise InputError(f"{name[:40]!r} is no shard.", hint="they are named as 01-000123")
-        return cls(int(first), int(second))
+        return cls(int(match[1]), int(match[2]))
 
 
 @contextmanager
@@ -71,6 +78,14 @@ def reading(place: Path) -> Iterator[None]:
         ) from err
 
 
+def not_written(err: OSError, place: Path, what: str = "job folder") -> SipError:
+    """The error for a job folder that cannot be written, or for a file about a job."""
+    error = cannot_write(err, place)
+    error.message = error.message.replace("package", what)
+    error.hint = error.hint.replace("a --target", "a place").replace("--target", "place")
+    return error
+
+
 class JobFolder:
     """An existing job folder.
 
@@ -86,6 +101,7 @@ class JobFolder:
         self.budget = self.path / "budget"
         self.target = self.path / self.file.target
         self._rounds: dict[int, list[int]] = {}
+        self._retried: dict[int, dict[str, int]] = {}
 
     def shards(self) -> list[Shard]:
         """All shards there are by now, those of retries last.
@@ -94,29 +110,86 @@ class JobFolder:
         """
         with suppress(FileNotFoundError):
             for name in os.listdir(self.shards_folder):
-                if name.isdigit() and int(name) not in self._rounds:
+                if _NUMBER.fullmatch(name) and int(name) not in self._rounds:
                     numbers = (
                         one.removesuffix(".jsonl")
                         for one in os.listdir(self.shards_folder / name)
                         if one.endswith(".jsonl")
                     )
-                    self._rounds[int(name)] = sorted(int(one) for one in numbers if one.isdigit())
+                    self._rounds[int(name)] = sorted(
+                        int(one) for one in numbers if _NUMBER.fullmatch(one)
+                    )
         return [
             Shard(number, one) for number in sorted(self._rounds) for one in self._rounds[number]
         ]
 
     def check(self) -> None:
-        """Make sure that all shards of the list are there.
+        """Make sure that all shards are there, and the logs of those that are finished.
 
-        :raises InputError: if some are not: a run would end without their records.
+        :raises InputError: if some are not: a run would end without their records, or make them
+            again.
+        :raises SipError: if the folder cannot be read.
         """
-        lost = self.file.shards - sum(one.round == 1 for one in self.shards())
-        if lost > 0:
+        with reading(self.path):
+            there = set(self.shards())
+            every = {
+                Shard(number, one)
+                for number in range(1, max(self._rounds, default=1) + 1)
+                for one in range(self._extent(number)[0])
+            }
+            if gone := len(every - there):
+                raise InputError(
+                    f"{gone} of the job's {len(every)} shards are not there any more.",
+                    where=str(self.shards_folder),
+                    hint="restore the folder, or make a new job of the list",
+                )
+            logged = {name.partition(".")[0] for name in os.listdir(self.logs)}
+            lost = sorted(one.name for one in self.finished() if one.name not in logged)
+        if lost:
             raise InputError(
-                f"{lost} of the job's {self.file.shards} shards are not there any more.",
-                where=str(self.shards_folder),
-                hint="restore the folder, or make a new job of the list",
+                f"The logs of {len(lost)} finished shards are not there any more: nobody can tell"
+                " which of their records have a package.",
+                where=f"{self.logs}: {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}",
+                hint="restore the folder; or remove the files of these names from its folder"
+                " 'done', and all their records are made again",
             )
+
+    def retried(self, number: int) -> dict[str, int]:
+        """How many failures of each kind a later round takes up again.
+
+        :raises InputError: if the round does not say so.
+        :raises OSError: if that cannot be read.
+        """
+        if number not in self._retried:
+            path = self.shards_folder / f"{number:02d}" / RETRIED
+            try:
+                facts = json.loads(path.read_text(encoding="utf-8"))
+                counts = {str(kind): int(n) for kind, n in facts.items()}
+                if min(counts.values()) < 1:
+                    raise ValueError("no record")
+                self._retried[number] = counts
+            except FileNotFoundError as err:
+                raise _damaged(f"{path} (not there)") from err
+            except (*jobfile.DAMAGED, AttributeError) as err:
+                raise _damaged(f"{path} ({type(err).__name__}: {err})") from err
+        return self._retried[number]
+
+    def _extent(self, number: int) -> tuple[int, int, int]:
+        """The shards of a round, how many records each has but the last, and all of them."""
+        if number == 1:
+            return self.file.shards, self.file.shard_size, self.file.records
+        records = sum(self.retried(number).values())
+        size = retried_size(self.file, records)
+        return -(-records // size), size, records
+
+    def size_of(self, shard: Shard) -> int:
+        """How many records a shard has.
+
+        :raises InputError: if its round does not say so.
+        :raises OSError: if that cannot be read.
+        """
+        _, size, records = self._extent(shard.round)
+        return min(size, records - shard.number * size)
 
     def items(self, shard: Shard) -> list[Item]:
         """The records of a shard.
@@ -128,18 +201,11 @@ class JobFolder:
             found = read_shard(path)
         except FileNotFoundError as err:
             raise InputError(f"The job has no shard {shard.name}.", where=str(self.path)) from err
-        except (ValueError, KeyError, TypeError) as err:
-            raise InputError(
-                "A shard of the job is damaged.", where=f"{path} ({type(err).__name__}: {err})"
-            ) from err
-        size = self.file.shard_size
-        expected = min(size, self.file.records - shard.number * size)
-        if shard.round == 1 and len(found) != expected:
-            raise InputError(
-                "A shard of the job is damaged.",
-                where=f"{path} ({len(found)} records, where {expected} were)",
-                hint="restore it, or make a new job of the list",
-            )
+        except jobfile.DAMAGED as err:
+            raise _damaged(f"{path} ({type(err).__name__}: {err})") from err
+        expected = self.size_of(shard)
+        if len(found) != expected:
+            raise _damaged(f"{path} ({len(found)} records, where {expected} were)")
         return found
 
     def finished(self) -> set[Shard]:
@@ -155,6 +221,14 @@ class JobFolder:
         with open(self.done / shard.name, "wb"):
             pass
 
+    def reopen(self, shard: Shard) -> None:
+        """Take back that a shard has come to its end: its log has lost how some records ended.
+
+        :raises OSError: if that cannot be.
+        """
+        with suppress(FileNotFoundError):  # another run was quicker
+            os.unlink(self.done / shard.name)
+
     def place_of(self, item: Item) -> Path:
         """The folder in which the package of a record appears."""
         if self.file.layout == "flat":
@@ -167,3 +241,16 @@ class JobFolder:
         for shard in self.shards():
             for item in self.items(shard):
                 yield shard, item
+
+
+def retried_size(file: JobFile, records: int) -> int:
+    """How many records each shard of a later round has."""
+    return min(file.shard_size, max(1, records // MANY_RETRIED))
+
+
+def _damaged(where: str) -> InputError:
+    return InputError(
+        "A shard of the job is damaged.",
+        where=where,
+        hint="restore it, or make a new job of the list",
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +19,19 @@ from ..errors import (
     InvalidSip,
     NoRoom,
     SipError,
+    Unreachable,
 )
 from ..job import Job
 from ..main import failure
 from ..model import Events, Result, Silent
 from ..options import JobOptions
+from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
 from .items import Item
+from .ledger import Gone
+from .maker import Fatal
 from .outcome import DONE, FAILED, UNCHANGED, Outcome
-from .work import Fatal
 
 NOBODY_CAN_WRITE = (
     errno.EACCES,
@@ -77,20 +81,27 @@ class Harvester:
     :param options: of every record, with the secrets of this run.
     :param events: told of the bytes that move, and of pauses.
     :param telling: pass on what is logged; otherwise it only stands in the packages.
+    :param sessions: the sign-ons that it shares with the others of this process.
     """
 
-    def __init__(self, options: JobOptions, events: Events, telling: bool = False) -> None:
+    def __init__(
+        self,
+        options: JobOptions,
+        events: Events,
+        telling: bool = False,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._options = options
         self._events = _Moving(events)
         self._job: Job | None = None
         self._telling = telling
-        self._connections = access.keep_connections(options)
+        self._kept = access.keep(options, sessions or Sessions())
         self._stopped = False
         self._in_a_row: list[type[BicError]] = []
 
     def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
-        """See :class:`bagit_create.batch.work.Maker`."""
-        options = replace(self._options, source=item.source, recid=item.recid, target=place)
+        """See :class:`bagit_create.batch.maker.Maker`."""
+        options = self._options_of(item, place)
         if options.previous is not None and (part := options.previous / place.name).is_dir():
             options = replace(options, previous=part)  # packages of a job that lie as ours do
 
@@ -99,52 +110,88 @@ class Harvester:
             begin(replace(_outcome(item, result), holder=holder.name if here else str(holder)))
 
         with log.job(told=self._telling) as own:
-            self._job = Job(options, self._events, own, confirm, self._connections)
-            if self._stopped:
-                self._job.stop()
+            self._kept.login.turned_away = False
+            job = Job(options, self._events, own, confirm, self._kept)
             try:
-                made = _outcome(item, self._job.run())
+                with self._under_way(job):
+                    made = _outcome(item, job.run())
                 self._in_a_row.clear()
                 return made
-            except (Interrupted, KeyboardInterrupt):
+            except Interrupted:
                 raise
             except BicError as err:
-                if self._stopped:  # a connection that was closed for that looks like any other
-                    raise Interrupted("The run was ended while it made a record.") from err
                 err.redact(own.redact)
                 if _is_fatal(err, place):
                     raise Fatal(err) from err
-                self._count(err, self._job.has_credential)
+                refused = err.http_status == 401 and job.has_credential
+                self._count(err, refused or self._kept.login.turned_away)
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
                 text = own.redact(f"{type(err).__name__}: {err}")
                 log.STANDARD.error("unexpected error with %s: %s", item.recid, log.visible(text))
                 log.STANDARD.debug("%s", own.redact(traceback.format_exc()))
                 return failed(item, BicError(f"Unexpected error, please report it: {text}"))
-            finally:
-                self._job = None
+
+    def _options_of(self, item: Item, place: Path) -> JobOptions:
+        return replace(self._options, source=item.source, recid=item.recid, target=place)
+
+    @contextmanager
+    def _under_way(self, job: Job) -> Iterator[None]:
+        """Let :meth:`stop` end this job."""
+        self._job = job
+        if self._stopped:
+            job.stop()
+        try:
+            yield
+        except BicError as err:
+            if self._stopped and not isinstance(err, Interrupted):
+                # A connection that was closed for that looks like any other.
+                raise Interrupted("The run was ended while it made a record.") from err
+            if isinstance(err, NotSignedOn):
+                self._kept.login.turned_away = True
+                raise err.error from err.error.__cause__
+            raise
+        finally:
+            self._job = None
+
+    def answers(self, item: Item) -> bool:
+        """See :class:`bagit_create.batch.maker.Maker`."""
+        options = self._options_of(item, self._options.target)
+        with log.job(told=False) as own:
+            job = Job(options, self._events, own, kept=self._kept)
+            try:
+                with self._under_way(job):
+                    return job.ask()
+            except Interrupted:
+                raise
+            except BicError as err:  # whatever is wrong with this one, somebody may have answered
+                return not isinstance(err, Unreachable)
+            except Exception:  # a bug of ours tells nothing of the server
+                return False
 
     def settle(self, begun: Outcome, place: Path) -> bool:
-        """See :class:`bagit_create.batch.work.Maker`."""
+        """See :class:`bagit_create.batch.maker.Maker`."""
         package = place / begun.package
         if not os.path.lexists(package):
             withdraw(place, begun.holder)
         if not os.path.lexists(package):
             return False
-        _, source, recid, _ = begun.package.split("::")
+        _, source, rest = begun.package.split("::", 2)
+        recid = rest.rpartition("::")[0]
         remove_made({place, self._options.workdir or place}, source, recid)
         return True
 
-    def _count(self, err: BicError, has_credential: bool) -> None:
+    def _count(self, err: BicError, is_refused: bool) -> None:
         """Count what, if it befalls many in a row, befalls all that come after them.
 
         Those before have failed, so that the next run goes on behind them: a few huge records, or
         some that nobody may read, do not keep it from the others.
 
+        :param is_refused: whether, if access was denied, the credential is to blame.
         :raises Fatal: if it is so.
         """
         kind = type(err)
-        refused = isinstance(err, AccessDenied) and err.http_status == 401 and has_credential
+        refused = isinstance(err, AccessDenied) and is_refused
         if not refused and kind is not NoRoom:
             self._in_a_row.clear()
             return
@@ -173,7 +220,7 @@ class Harvester:
 
     def close(self) -> None:
         """Close the connections."""
-        self._connections.close()
+        self._kept.close()
 
 
 def _outcome(item: Item, result: Result) -> Outcome:
@@ -212,7 +259,7 @@ def _is_fatal(err: BicError, place: Path) -> bool:
 
     :param place: the folder in which its package was to appear.
     """
-    if isinstance(err, ConfigError):
+    if isinstance(err, (ConfigError, Gone)):
         return True
     if isinstance(err, SipError) and not isinstance(err, InvalidSip):
         cause = err.__cause__

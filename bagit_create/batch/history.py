@@ -15,13 +15,11 @@ from typing import Any, NamedTuple
 
 from .folder import JobFolder, Shard
 from .items import Item
+from .jobfile import DAMAGED
 from .ledger import generations, is_over, log_name
-from .outcome import DONE, FAILED, MAKING, UNCHANGED, Outcome, from_line
+from .outcome import DONE, FAILED, MAKING, MOST, UNCHANGED, Outcome, from_line
 from .survey import Holder
 
-STATES = (DONE, UNCHANGED, FAILED, MAKING)
-MOST = 1 << 63
-"""No number in a log is as large: one that is was damaged."""
 _MAKING = b',"state":"making",'
 """Within a text of JSON, its quotes would have backslashes."""
 
@@ -101,6 +99,8 @@ class History:
         self._shares: dict[tuple[str, int], Share] = {}
         self.holders: list[Holder] = []
         self.twice: list[Twice] = []
+        self.cut: list[Shard] = []
+        """See :class:`.Survey`."""
         self.damaged = 0
         """Lines that cannot be read; what they told is not known."""
 
@@ -177,19 +177,21 @@ class History:
                     ended[outcome.number] = outcome, share
                     share.add(outcome)
                     self._on_attempt(outcome)
-        if generation == self._claimed[shard] and shard not in self.finished:
-            silent = round(max(0.0, self._clock - touched), 1)
-            gone = is_over(path, self._clock)
+        if generation < self._claimed[shard]:
+            return
+        if shard in self.finished:
+            if len(ended) < self._job.size_of(shard) and is_over(path, self._clock):
+                self.cut.append(shard)
+        else:
+            silent, gone = round(max(0.0, self._clock - touched), 1), is_over(path, self._clock)
             self.holders.append(Holder(shard.name, share.host, share.pid, silent, gone))
 
     def _outcome(self, line: bytes) -> Outcome | None:
         """The outcome that a line tells; None if it tells none, which is counted if it should."""
         facts = _facts(line)
         if facts is not None and "n" in facts:
-            with suppress(ValueError, KeyError, TypeError, OverflowError):
-                outcome = from_line(facts)
-                if _is_sound(outcome):
-                    return outcome
+            with suppress(*DAMAGED):
+                return from_line(facts)
             self.damaged += 1
         elif facts is None and line.strip() and line.endswith(b"\n"):
             self.damaged += 1  # one without its end is being written, or its worker was killed
@@ -238,21 +240,3 @@ def _facts(line: bytes) -> dict[str, Any] | None:
         if isinstance(facts, dict):
             return facts
     return None
-
-
-def _is_sound(one: Outcome) -> bool:
-    """Whether a record can have ended so."""
-    if one.state not in STATES or not (0 <= one.at < MOST and 0 <= one.seconds < MOST):
-        return False
-    counts = (
-        one.files,
-        one.bytes,
-        one.warnings,
-        one.missing,
-        one.skipped,
-        one.without_checksum,
-        one.reused,
-        one.exit_code,
-        one.http_status,
-    )
-    return min(counts) >= 0 and max(counts) < MOST

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from .. import access, config
 from ..config import Instance, as_doi
 from ..errors import InputError
-from ..log import visible
+from ..log import redact, visible
 from ..options import JobOptions
 
 NAMED_AT_MOST = 20
@@ -74,7 +74,7 @@ class Lines:
             except InputError as err:
                 if len(faults) < NAMED_AT_MOST:
                     told = " ".join(err.message.split())
-                    faults.append(f"line {number}: {visible(text[:80])}: {told}")
+                    faults.append(f"line {number}: {visible(redact(text)[:80])}: {told}")
                 else:
                     more += 1
                 continue
@@ -140,7 +140,7 @@ def _object(text: str) -> tuple[str, str, bool]:
         source, recid, deleted = value["source"], value["recid"], value.get("deleted", False)
     except (ValueError, KeyError, RecursionError) as err:
         raise InputError("it is no JSON object with source and recid.") from err
-    if not (isinstance(source, str) and isinstance(recid, (str, int))) or recid is True:
+    if not isinstance(source, str) or type(recid) not in (str, int):
         raise InputError("its source or recid is not text.")
     return source, str(recid).strip(), deleted is True
 
@@ -157,4 +157,7 @@ def read_shard(path: Path) -> list[Item]:
     """
     with path.open(encoding="utf-8") as lines:
         facts = [json.loads(line) for line in lines]
-    return [Item(int(one["n"]), str(one["source"]), str(one["recid"])) for one in facts]
+    items = [Item(int(one["n"]), str(one["source"]), str(one["recid"])) for one in facts]
+    for item in items:
+        f"{item.source}{item.recid}".encode()  # half a surrogate is part of no id
+    return items

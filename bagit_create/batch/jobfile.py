@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +22,8 @@ OF_A_RUN = ("token", "invcookie", "proxy", "cookies", "cert", "workdir")
 OF_A_RECORD = ("recid", "url", "target", "source_path", "source_base_path", "author")
 """Options that the list and the job folder decide."""
 _PATHS = ("config", "previous")
+DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading JSON raises that is not what was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,19 @@ class JobFile:
     sources: tuple[str, ...]
     options: JobOptions
 
+    def check(self) -> None:
+        """Make sure that it says one thing.
+
+        :raises ValueError: if it does not.
+        """
+        sizes = (self.records, self.shards, self.shard_size)
+        if min(sizes) < 1 or self.shards != -(-self.records // self.shard_size):
+            raise ValueError("its numbers of records and shards do not go together")
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"no such layout: {self.layout}")
+        if not self.sources:
+            raise ValueError("no sources")
+
     def as_text(self) -> str:
         """The file's content."""
         facts = {
@@ -58,7 +74,10 @@ class JobFile:
             "sources": list(self.sources),
             "options": plain_options(self.options),
         }
-        return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        if any("\ud800" <= one <= "\udfff" for one in text):  # of a path that is not UTF-8
+            return json.dumps(facts, indent=2) + "\n"
+        return text
 
 
 def read(folder: Path) -> JobFile:
@@ -74,7 +93,7 @@ def read(folder: Path) -> JobFile:
                 f"The job folder is of version {facts['version']}; this program knows {VERSION}.",
                 where=str(path),
             )
-        return JobFile(
+        made = JobFile(
             id=str(facts["id"]),
             created=int(facts["created"]),
             records=int(facts["records"]),
@@ -85,13 +104,15 @@ def read(folder: Path) -> JobFile:
             sources=tuple(str(one) for one in facts["sources"]),
             options=_options(facts["options"]),
         )
+        made.check()
+        return made
     except FileNotFoundError as err:
         raise InputError(
             "This is no job folder.", where=str(folder), hint="bic batch create"
         ) from err
     except OSError as err:
         raise SipError(f"The job folder cannot be read: {err.strerror}.", where=str(path)) from err
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
+    except (*DAMAGED, AttributeError) as err:
         raise InputError(
             "The file of the job folder is damaged.", where=f"{path} ({type(err).__name__}: {err})"
         ) from err
@@ -126,9 +147,24 @@ def _options(facts: Mapping[str, Any]) -> JobOptions:
     if unknown := set(facts) - known:
         raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
     given = dict(facts)
-    for name in _PATHS:
-        if name in given:
-            given[name] = Path(given[name])
+    for name, value in facts.items():
+        if not _is_of(value, _TYPES[name]):  # "false" would count as true
+            raise TypeError(f"options: {name} cannot be {json.dumps(value)[:40]}")
+        if name in _PATHS:
+            given[name] = Path(value)
     if "algorithms" in given:
         given["algorithms"] = tuple(given["algorithms"])
     return JobOptions(**given)
+
+
+_TYPES = {field.name: str(field.type).removesuffix(" | None") for field in fields(JobOptions)}
+_KINDS: dict[str, Any] = {"bool": bool, "int": int, "float": (int, float), "str": str, "Path": str}
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Whether JSON holds what :func:`plain_options` writes for an option of that type."""
+    if kind == "tuple[str, ...]":
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, _KINDS[kind]) and (kind == "bool") == isinstance(value, bool)

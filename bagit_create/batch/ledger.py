@@ -20,10 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Interrupted
+from ..errors import Interrupted, SipError
 from ..sip import claim
 from ..version import __version__
 from .folder import JobFolder, Shard
+from .jobfile import DAMAGED
 from .outcome import MAKING, Outcome, Totals, from_line
 
 _LOG = re.compile(r"(\d{2,}-\d{6,})\.(\d{4,})\.jsonl")
@@ -36,6 +37,10 @@ class Lost(Interrupted):
     """Another worker has taken this one for dead and its shard over."""
 
     resumable = False
+
+
+class Gone(SipError):
+    """The job folder was moved or removed while a run worked on it."""
 
 
 def log_name(shard: Shard, generation: int) -> str:
@@ -88,7 +93,7 @@ def read(
     for generation in range(1, before):
         with suppress(FileNotFoundError):
             for facts in lines(job.logs / log_name(shard, generation)):
-                with suppress(ValueError, KeyError, TypeError):
+                with suppress(*DAMAGED):
                     outcome = from_line(facts)
                     (begun if outcome.state == MAKING else ended)[outcome.number] = outcome
     return ended, begun
@@ -152,11 +157,17 @@ class Claim:
         self.ended[outcome.number] = outcome
 
     def append_totals(self) -> None:
-        """Note what became of the whole shard, so that nobody need count it again."""
+        """Note, for good, what became of the whole shard, so that nobody need count it again.
+
+        The shard is finished after that: should the machine go down then, its log must be whole.
+
+        :raises OSError: if it cannot be noted.
+        """
         totals = Totals()
         for outcome in self.ended.values():
             totals.add(outcome)
         self._write(json.dumps({"totals": totals.as_dict()}) + "\n")
+        os.fsync(self._fd)
 
     def _write(self, line: str) -> None:
         data = b"\n" * self._torn + line.encode()
@@ -168,12 +179,20 @@ class Claim:
         """Note, for good, that the package is about to get its name.
 
         :raises Lost: if another worker has the shard now; the package must not appear then.
+        :raises Gone: if nobody sees the log any more where the job is; nor must it then.
         :raises OSError: if it cannot be noted.
         """
         self._write(replace(outcome, state=MAKING).line())
         os.fsync(self._fd)
         # In this order: whoever comes now reads that line, or is seen here.
         self.check()
+        if not os.path.lexists(self.path):
+            # A target in the job folder would be made anew in the old place.
+            raise Gone(
+                "The job folder is not there any more.",
+                where=str(self.path),
+                hint="was it moved? Run the job where it is now",
+            )
 
     def check(self) -> None:
         """Make sure that the shard is still this worker's.

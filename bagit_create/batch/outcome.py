@@ -12,6 +12,9 @@ UNCHANGED = "unchanged"
 FAILED = "failed"
 MAKING = "making"
 """The package is about to get its name: whoever comes later looks whether it has."""
+STATES = (DONE, UNCHANGED, FAILED, MAKING)
+MOST = 1 << 63
+"""No number in a log is as large: one that is was damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +64,23 @@ class Outcome:
 _KINDS = {"int": int, "float": float, "str": str}
 _TYPES: dict[str, Any] = {one.name: _KINDS[str(one.type)] for one in fields(Outcome)}
 _NAMES = tuple(name for name in _TYPES if name != "number")
+_NUMBERS = tuple(name for name in _NAMES if _TYPES[name] is not str)
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def from_line(facts: Mapping[str, Any]) -> Outcome:
     """The outcome that a line of a log tells.
 
-    :raises ValueError, KeyError, TypeError: if it tells none.
+    :raises ValueError, KeyError, TypeError, OverflowError: if it tells none, or no record can have
+        ended so.
     """
     given: dict[str, Any] = {name: _TYPES[name](facts[name]) for name in _NAMES if name in facts}
-    return Outcome(number=int(facts["n"]), **given)
+    made = Outcome(number=int(facts["n"]), **given)
+    if made.state not in STATES or made.state in (DONE, MAKING) and not made.package:
+        raise ValueError("no such state")
+    if not all(0 <= getattr(made, name) < MOST for name in _NUMBERS if name in given):
+        raise ValueError("no such number")
+    return made
 
 
 @dataclass(slots=True)

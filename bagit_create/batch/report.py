@@ -148,7 +148,8 @@ def report(job: JobFolder) -> JobReport:
     made.survey.rounds = max((one.round for one in history.shards), default=1)
     made.remarks = {name: Remark() for name in REMARKS}
     _count(made, history)
-    made.survey.holders = history.holders
+    made.survey.holders, made.survey.cut = history.holders, history.cut
+    made.survey.finished -= len(history.cut)
     made.survey.rate = recent.rate(taken)
     made.timeline, made.untimed = timeline.buckets(taken), timeline.untimed
     made.shares, made.twice, made.damaged = history.shares, history.twice, history.damaged

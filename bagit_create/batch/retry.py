@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InputError, SipError
-from ..sip.disk import cannot_write, sync_folder
+from ..sip.disk import sync_folder
 from .create import write_round
-from .folder import RETRIED, JobFolder, reading
+from .folder import RETRIED, JobFolder, not_written, reading, retried_size
 from .history import History
 from .items import Item
 from .outcome import FAILED, Outcome
 
 TRANSIENT = ("Unreachable",)
 """Failures that may go away by themselves."""
+_DRAFT = re.compile(r"\.([0-9]{2,9})\.[0-9a-f]{8}")
 
 
 def last_outcomes(job: JobFolder) -> Iterator[tuple[Item, Outcome | None, int]]:
@@ -62,7 +65,7 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     made = job.shards_folder / f".{number:02d}.{secrets.token_hex(4)}"
     final = job.shards_folder / f"{number:02d}"
     try:
-        write_round(made, items, min(job.file.shard_size, max(1, len(items) // 64)))
+        write_round(made, items, retried_size(job.file, len(items)))
         (made / RETRIED).write_text(json.dumps(counts), encoding="utf-8")
         sync_folder(made)
         os.rename(made, final)  # it never replaces a folder with something in it
@@ -70,10 +73,23 @@ def retry(path: Path, kinds: tuple[str, ...] = ()) -> tuple[int, Counter[str]]:
     except OSError as err:
         if final.exists():
             raise SipError("Another retry of this job is under way.", where=str(final)) from err
-        raise cannot_write(err, final) from err
+        raise not_written(err, job.path) from err
     finally:
         shutil.rmtree(made, ignore_errors=True)
+    _remove_drafts(job, number)
     return len(items), counts
+
+
+def _remove_drafts(job: JobFolder, number: int) -> None:
+    """Remove what retries have left that were killed, or come too late.
+
+    :param number: of a round that is there: no other one can get its name.
+    """
+    with suppress(OSError):
+        for one in os.listdir(job.shards_folder):
+            match = _DRAFT.fullmatch(one)
+            if match and int(match[1]) <= number:
+                shutil.rmtree(job.shards_folder / one, ignore_errors=True)
 
 
 def known_kinds(kinds: Collection[str]) -> set[str]:

@@ -19,10 +19,10 @@ from ..errors import BicError, InputError, Interrupted
 from ..model import Silent
 from .child import Orders, crew_for
 from .crew import GRACE_S, LOOK_S, BatchEvents
-from .folder import JobFolder
+from .folder import JobFolder, not_written
 from .items import Item
 from .outcome import Outcome, Totals, from_line
-from .survey import survey
+from .survey import Survey, survey
 
 START = (
     "import json, sys;"
@@ -65,8 +65,10 @@ def run(
     job.check()
     followed = _Counting(events or Quiet())
     _check_records(job, orders)
+    found = survey(job)
+    take_up(job, found)
     followed.phase("records")
-    followed.started(survey(job).left, None)
+    followed.started(found.left, None)
     number = min(processes or _usual_processes(), orders.workers)
     try:
         if number == 1:
@@ -79,8 +81,23 @@ def run(
         ) from err
     finally:
         if number == 1:
-            budget.forget()  # what this process does next is no part of the job
+            budget.leave()  # what this process does next is no part of the job
     return followed.totals
+
+
+def take_up(job: JobFolder, found: Survey) -> None:
+    """Give the workers what the logs have lost of shards that had come to their end.
+
+    :raises SipError: if the job folder cannot be written.
+    """
+    for shard in found.cut:
+        try:
+            job.reopen(shard)
+        except OSError as err:
+            raise not_written(err, job.path) from err
+        log.warning(
+            f"the log of shard {shard.name} is not whole: what it has lost is taken up again"
+        )
 
 
 def _usual_processes() -> int:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .folder import RETRIED, JobFolder, Shard, reading
+from .folder import JobFolder, Shard, reading
+from .jobfile import DAMAGED
 from .ledger import generations, head, is_over, last_line, log_name, read
-from .outcome import Totals
+from .outcome import MOST, Totals
 
 RECENT_S = 300.0
 """Seconds over which the present rate is taken."""
@@ -37,7 +37,9 @@ class Survey:
     """A job in numbers.
 
     ``records`` are those of the list, ``totals`` what became of them by now, a retried one counted
-    once. ``shards`` are those of all rounds, ``finished`` of them have come to their end.
+    once. ``shards`` are those of all rounds, ``finished`` of them have come to their end. Of those
+    that are ``cut``, too, but their logs have lost how some records ended (a machine went down, or
+    the folder was restored in part): the next run takes these up again.
     ``rate`` is in records a second, over the last five minutes; ``seconds_left`` is what the rest
     takes at that rate, None if nothing moves.
     """
@@ -49,6 +51,7 @@ class Survey:
     totals: Totals = field(default_factory=Totals)
     holders: list[Holder] = field(default_factory=list)
     rate: float = 0.0
+    cut: list[Shard] = field(default_factory=list)
 
     @property
     def left(self) -> int:
@@ -58,7 +61,7 @@ class Survey:
     @property
     def complete(self) -> bool:
         """Whether every record has ended, well or not."""
-        return self.finished == self.shards
+        return self.finished == self.shards and not self.left
 
     @property
     def seconds_left(self) -> float | None:
@@ -106,7 +109,7 @@ def _survey(job: JobFolder) -> Survey:
         with suppress(FileNotFoundError):
             touched = path.stat().st_mtime
             totals = _noted(path) if shard in finished else None
-            first = float(head(path).get("at", 0.0))
+            first = _number(head(path).get("at"))
             whole = totals is not None and first >= now - RECENT_S and last == 1
             if totals is None or (touched >= now - RECENT_S and not whole):
                 ended = read(job, shard, last + 1)[0]
@@ -121,18 +124,26 @@ def _survey(job: JobFolder) -> Survey:
                 recent += totals.records
                 begun = min(begun, first)
             found.totals.merge(totals)
-            if shard not in finished:
+            if shard in finished:
+                if totals.records < job.size_of(shard) and is_over(path, now):
+                    found.cut.append(shard)
+            else:
                 found.holders.append(_holder(shard, path, touched, now))
-    _without_retried(job, found.totals)
+    _without_retried(job, {one.round for one in every}, found.totals)
+    found.finished -= len(found.cut)
     found.rate = recent / max(now - begun, 1.0) if recent else 0.0
     return found
 
 
 def _noted(path: Path) -> Totals | None:
     """The totals at the end of a log; None if it was finished without them."""
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(*DAMAGED):
         return Totals.from_dict(last_line(path)["totals"])
     return None
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) and 0 <= value < MOST else 0.0
 
 
 def _holder(shard: Shard, path: Path, touched: float, now: float) -> Holder:
@@ -140,18 +151,19 @@ def _holder(shard: Shard, path: Path, touched: float, now: float) -> Holder:
     return Holder(
         shard=shard.name,
         host=str(facts.get("host", "")),
-        pid=int(facts.get("pid", 0)),
+        pid=int(_number(facts.get("pid"))),
         silent=round(max(0.0, now - touched), 1),
         gone=is_over(path, now),
     )
 
 
-def _without_retried(job: JobFolder, totals: Totals) -> None:
-    """Take out the failures that a later round takes up again: they are counted there."""
-    for path in sorted(job.shards_folder.glob(f"*/{RETRIED}")):
-        with suppress(ValueError, OSError):
-            for kind, count in json.loads(path.read_text(encoding="utf-8")).items():
-                left = totals.failed.get(kind, 0) - int(count)
-                totals.failed[kind] = max(0, left)
-                if not totals.failed[kind]:
-                    del totals.failed[kind]
+def _without_retried(job: JobFolder, rounds: set[int], totals: Totals) -> None:
+    """Take out the failures that a later round takes up again: they are counted there.
+
+    :param rounds: of which the shards were counted; others may have come meanwhile.
+    """
+    for number in sorted(rounds - {1}):
+        for kind, count in job.retried(number).items():
+            totals.failed[kind] = max(0, totals.failed.get(kind, 0) - count)
+            if not totals.failed[kind]:
+                del totals.failed[kind]

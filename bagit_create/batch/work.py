@@ -6,11 +6,9 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Protocol
 
 from ..errors import BicError, Interrupted, Unreachable
 from ..sip.disk import cannot_write
@@ -18,60 +16,16 @@ from .board import Board
 from .folder import JobFolder
 from .items import Item
 from .ledger import Claim, Lost
+from .maker import Fatal, Maker
 from .outcome import DONE, FAILED, Outcome
+from .patience import PATIENCE_S, Patience
 
-HOLD_AFTER = 3
-"""Records in a row that found nobody there, after which a worker waits."""
-FIRST_HOLD_S = 30.0
-LONGEST_HOLD_S = 900.0
-PATIENCE_S = 3600.0
-"""Seconds that a worker waits for a server that is not there, before the run is ended."""
 MOST_DEATHS = 5
 """Workers in a row that died while they made the same record; then it is left out, for the job
 would never end."""
 FIRST_LOOK_S = 0.05
 LONGEST_LOOK_S = 5.0
 """Seconds between two looks for shards, while others have all that are left."""
-
-
-class Fatal(Exception):
-    """The run cannot go on: the next record would fail for the same reason.
-
-    :param error: that reason.
-    """
-
-    def __init__(self, error: BicError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class Maker(Protocol):
-    """Makes the package of one record. Each worker has its own."""
-
-    def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
-        """Make it; a failure of the record is an outcome.
-
-        :param place: the folder in which the package is to appear.
-        :param begin: to be called when all is ready, before the package gets its name.
-        :raises Lost: if the shard is another worker's now.
-        :raises Interrupted: if the run is being ended; nothing is known of the record then.
-        :raises Fatal: if no record can be made.
-        """
-
-    def settle(self, begun: Outcome, place: Path) -> bool:
-        """Whether a package that another worker was about to name is there; if not, it never will.
-
-        That worker may be dead, or only asleep. What it left beside the package is removed.
-
-        :param begun: what that worker gave to ``begin``.
-        :param place: the folder that the package is in.
-        """
-
-    def stop(self) -> None:
-        """End what is under way, from another thread."""
-
-    def close(self) -> None:
-        """Give up what is kept between records."""
 
 
 class Worker:
@@ -81,6 +35,7 @@ class Worker:
     :param on_outcome: told of each record that has ended, also of those that an earlier worker
         had finished and not noted.
     :param on_wait: told of a pause: seconds, and why.
+    :param patience: seconds to wait for a server that is away.
     """
 
     def __init__(
@@ -99,10 +54,7 @@ class Worker:
         self._maker = maker
         self._stopped = stopped
         self._on_outcome = on_outcome
-        self._on_wait = on_wait
-        self._patience = patience
-        self._held = 0.0
-        self._in_a_row = 0
+        self._patience = Patience(maker, stopped, on_wait, patience)
         self._target_seen = os.path.isdir(self._target)
 
     def run(self, wait: bool) -> None:
@@ -149,23 +101,24 @@ class Worker:
 
     def _all(self, claimed: Claim) -> bool:
         """Make the packages of all records that have none; False if stopped before the end."""
-        later = []
-        for item in self._job.items(claimed.shard):
+        items = self._job.items(claimed.shard)
+        later: list[Item] = []
+        for item in items:
             if item.number in claimed.ended:
                 continue
             if self._stopped.is_set():
                 return False
             outcome = self._made(claimed, item)
-            if self._found_somebody(outcome):
+            if self._patience.found_somebody(item, outcome):
                 self._note(claimed, item, outcome)
                 continue
             later.append(item)
-            if not self._hold(outcome):
+            if not self._hold(item, outcome, items, later):
                 return False
         for item in later:  # what was not there a while ago may be there now
             outcome = self._made(claimed, item)
-            while not self._found_somebody(outcome) and self._in_a_row >= HOLD_AFTER:
-                if not self._hold(outcome):
+            while not self._patience.found_somebody(item, outcome) and self._patience.is_strained:
+                if not self._hold(item, outcome, items, later):
                     return False
                 outcome = self._made(claimed, item)
             if self._stopped.is_set() and outcome.error == Unreachable.__name__:
@@ -174,13 +127,13 @@ class Worker:
         claimed.append_totals()
         return True
 
-    def _found_somebody(self, outcome: Outcome) -> bool:
-        """Whether the source was there for a record; counts those for which it was not."""
-        if outcome.error == Unreachable.__name__:
-            self._in_a_row += 1
-            return False
-        self._in_a_row, self._held = 0, 0.0
-        return True
+    def _hold(
+        self, item: Item, outcome: Outcome, items: Sequence[Item], missed: Sequence[Item]
+    ) -> bool:
+        if not self._patience.is_strained:
+            return True
+        others = sorted(set(items).difference(missed), key=lambda one: one.number)
+        return self._patience.hold(item, outcome, others)
 
     def _made(self, claimed: Claim, item: Item) -> Outcome:
         place = self._job.place_of(item)
@@ -216,27 +169,6 @@ class Worker:
     def _note(self, claimed: Claim, item: Item, outcome: Outcome) -> None:
         claimed.append(outcome)
         self._on_outcome(item, outcome)
-
-    def _hold(self, outcome: Outcome) -> bool:
-        """Wait if nobody seems to be there; False if the run is ended meanwhile.
-
-        :raises Fatal: if it took too long.
-        """
-        if self._in_a_row < HOLD_AFTER:
-            return True
-        seconds = min(FIRST_HOLD_S * 2 ** (self._in_a_row - HOLD_AFTER), LONGEST_HOLD_S)
-        if self._held + seconds > self._patience:
-            raise Fatal(
-                Unreachable(
-                    f"{self._in_a_row} records in a row found nobody there: {outcome.message}",
-                    where=outcome.where,
-                    hint="run the job again once the server is back; 'bic batch retry' takes up"
-                    " what has failed",
-                )
-            )
-        self._held += seconds
-        self._on_wait(seconds, f"{self._in_a_row} records in a row found nobody there")
-        return not self._stopped.wait(seconds)
 
 
 def _deadly(item: Item) -> Outcome:

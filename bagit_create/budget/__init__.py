@@ -8,6 +8,16 @@ server.
 from __future__ import annotations
 
 from .budget import RECOVERY, SPARED, Budget, Limits
-from .registry import budget_for, forget, share
+from .registry import Registry, budgets, forget, leave, share
 
-__all__ = ["RECOVERY", "SPARED", "Budget", "Limits", "budget_for", "forget", "share"]
+__all__ = [
+    "RECOVERY",
+    "SPARED",
+    "Budget",
+    "Limits",
+    "Registry",
+    "budgets",
+    "forget",
+    "leave",
+    "share",
+]

@@ -12,14 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 USUAL_WINDOW_S = 60.0
 """Seconds after which most servers allow more, if they do not say."""
 EPOCH = 10**9
 """A reset beyond this is a moment in Unix time, a smaller one a number of seconds."""
+LONGEST_WINDOW_S = 31 * 24 * 3600.0
+"""Seconds beyond which nothing that is told of a window is believed."""
 
 _NUMBER = re.compile(r"\s*(\d{1,15})(\.\d{1,9})?")
+_RESET = re.compile(r"\s*(\d{1,19})(\.\d{1,9})?\s*(?:[,;].*)?", re.DOTALL)
 _PAIR = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*(\d{1,15})")
 _POLICY = re.compile(r"(\d{1,15})\s*;\s*w\s*=\s*(\d{1,15})")
 
@@ -46,20 +50,26 @@ class Allowance:
         """
         if self.reset is None:
             return now + USUAL_WINDOW_S
-        if self.reset <= EPOCH:
-            return now + self.reset
-        return (self.reset / 1000 if self.reset > EPOCH * 1000 else self.reset) - ahead
+        end = now + self.reset if self.reset <= EPOCH else self.reset - ahead
+        return end if end - now <= LONGEST_WINDOW_S else now + USUAL_WINDOW_S
 
 
 def allowances(headers: Mapping[str, str]) -> tuple[Allowance, ...]:
     """What an answer says of its server's limits; nothing, nearly always."""
     for prefix in ("x-ratelimit-", "ratelimit-"):
         text = headers.get(prefix + "remaining")
-        remaining = None if text is None else _number(text)
-        if remaining is not None:
-            limit = _number(headers.get(prefix + "limit") or "")
-            reset = headers.get(prefix + "reset")
-            return (_made(remaining, limit, reset),)
+        if text is None:
+            continue
+        several = text.split(",")
+        limits = _each(headers.get(prefix + "limit") or "", len(several))
+        resets = _each(headers.get(prefix + "reset") or "", len(several))
+        found = [
+            _made(remaining, _number(limit), reset)
+            for one, limit, reset in zip(several, limits, resets, strict=True)
+            if (remaining := _number(one)) is not None
+        ]
+        if found:
+            return tuple(found)
     text = headers.get("ratelimit")
     return () if text is None else tuple(_items(text, headers.get("ratelimit-policy") or ""))
 
@@ -74,7 +84,7 @@ def policies(headers: Mapping[str, str]) -> tuple[tuple[int, float], ...]:
         pairs = dict(_PAIR.findall(item))
         if "q" in pairs and "w" in pairs:
             found.append((int(pairs["q"]), float(pairs["w"])))
-    return tuple(one for one in dict.fromkeys(found) if one[0] and one[1])
+    return tuple(one for one in dict.fromkeys(found) if one[0] and 0 < one[1] <= LONGEST_WINDOW_S)
 
 
 def clock_ahead(before: float, headers: Mapping[str, str], now: float, waited: float) -> float:
@@ -89,9 +99,8 @@ def clock_ahead(before: float, headers: Mapping[str, str], now: float, waited: f
     text = headers.get("date")
     if text is None:
         return before
-    try:
-        told = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+    told = _moment(text)
+    if told is None:
         return before
     return min(max(before, told - now), told + 1 + waited - now)
 
@@ -115,13 +124,41 @@ def _items(text: str, policy: str) -> Iterator[Allowance]:
         yield _made(int(pairs["r"]), int(limit) if limit else None, pairs.get("t"))
 
 
+def _each(text: str, several: int) -> list[str]:
+    """A field's value for each of several limits: of a field that two wrote, the values are joined
+    by commas (RFC 9110 section 5.3). A date has one, too."""
+    parts = text.split(",")
+    return parts if len(parts) == several > 1 else [text] * several
+
+
 def _made(remaining: int, limit: int | None, reset: str | None) -> Allowance:
-    match = _NUMBER.match(reset or "")
+    match = _RESET.fullmatch(reset or "")
     if match is None:
-        return Allowance(remaining, limit or 0, None)
-    number = float(match[0])
-    exact = match[2] is not None or number > EPOCH * 1000
-    return Allowance(remaining, limit or 0, number, 0.001 if exact else 1.0)
+        moment = _moment(reset or "")
+        return Allowance(remaining, limit or 0, moment)
+    number, grain = float(match[1] + (match[2] or "")), 0.001 if match[2] else 1.0
+    while number > EPOCH * 1000:  # in milliseconds, or less
+        number, grain = number / 1000, 0.001
+    return Allowance(remaining, limit or 0, number, grain)
+
+
+def _moment(text: str) -> float | None:
+    """Unix seconds of a date of HTTP (RFC 9110 section 5.6.7) or of an ISO time; None for others.
+
+    What names no zone is UTC, as the oldest form of the former is.
+    """
+    found: datetime | None = None
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        try:
+            found = datetime.fromisoformat(text.strip())
+        except ValueError:
+            return None
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(text: str) -> int | None:

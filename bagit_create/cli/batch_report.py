@@ -79,7 +79,7 @@ def _replace(path: Path, write: Callable[[TextIO], None]) -> None:
 
     :raises SipError: if it cannot be written; nothing is left then.
     """
-    draft = path.with_name(f".{path.name[:200]}.{token_hex(4)}")
+    draft = path.with_name(f".{path.name[:40]}.{token_hex(4)}")
     try:
         with draft.open("x", encoding="utf-8", newline="") as stream:
             write(stream)

@@ -96,6 +96,7 @@ def _time(made: Plan) -> Iterator[str]:
         )
     for one in made.limits:
         told = "" if one.told else " (the window is taken to be that)"
+        told = " (known to go with what it tells)" if one.known else told
         yield f"  {one.server} allows {count(one.requests, 'request')} in {one.window:g} s{told}"
     if made.transfer is not None and made.rate is not None:
         yield f"transfer: {time(made.transfer)}{whole} at {size_text(round(made.rate))} a second"

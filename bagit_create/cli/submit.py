@@ -57,13 +57,13 @@ def submit(ctx: click.Context, /, job: str, engine: str, as_json: bool, **given:
     that user may read. Celery: sends one task for each shard that is not finished; secrets come
     from the environment of the workers.
     """
-    from ..batch import JobFolder
-    from ..batch.folder import reading
+    from ..batch import JobFolder, survey
 
     _refuse_others(ctx, engine)
     folder = JobFolder(Path(job))
-    with reading(folder.path):
-        left = len(set(folder.shards()) - folder.finished())
+    folder.check()
+    found = survey(folder)
+    left = found.shards - found.finished
     if not left:
         if as_json:
             output.emit_json({"job": str(folder.path), "engine": engine, "jobs": 0})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, fastest
 from ..model import Checksum, Document, Silent
+from ..sip.build import LOG
 from ..validation.archives import open_archive
 from ..validation.bag import Examination
 from ..validation.findings import Findings
@@ -22,6 +24,7 @@ from ..validation.sipjson import MAX_BYTES
 MAX_DOCUMENT = 1 << 28
 """Bytes of a metadata document that is compared."""
 _OURS = re.compile(r"bagit-create ([0-9]{1,4})\.")
+_BEGUN = re.compile(rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})Z ")
 
 
 class Package:
@@ -32,6 +35,8 @@ class Package:
     wrong with it, ``""`` if nothing is. ``head`` is sip.json without its list of files; ``files``
     and ``bytes`` are the record's by that list (None if a size is unknown), ``withheld`` how many
     of them its source would not hand out.
+
+    :raises SipError: if this machine cannot read it here and now, which is no fault of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +52,11 @@ class Package:
             self.fault = str(found.all()[0])
             return
         self._one = Examination(self._container, found, ())
-        self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
+        try:
+            self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
+        except BaseException:  # nobody else knows of the archive yet
+            self._container.close()
+            raise
         self.report = self._one.report(path, "fast", 0, 0.0)
         errors = [str(one) for one in self.report.findings if one.level == "error"]
         self.fault = errors[0] if errors else ""
@@ -93,6 +102,17 @@ class Package:
         """When it was made, in Unix seconds; 0 if it does not say."""
         told = self.head.get("sip_creation_timestamp")
         return told if type(told) is int else 0
+
+    @cached_property
+    def begun(self) -> int:
+        """When the run that made it began to ask, in Unix seconds: hours before it was
+        :attr:`made`, perhaps. Its log begins then; 0 if there is none."""
+        match = _BEGUN.match(self.read(LOG, MAX_DOCUMENT) or b"")
+        try:
+            asked = datetime.fromisoformat(match[1].decode()) if match else None
+        except ValueError:
+            asked = None
+        return int(asked.replace(tzinfo=UTC).timestamp()) if asked else 0
 
     @property
     def params(self) -> dict[str, Any]:

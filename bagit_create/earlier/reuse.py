@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import log
 from ..checksums import CRYPTOGRAPHIC, parse
 from ..errors import UpstreamError
 from ..model import Checksum, Held, Placed
-from ..validation.siphead import at
+from ..validation.siphead import SIP_JSON, at
+from ..validation.sipjson import MAX_BYTES
 from .package import Package
 
 SAFE = CRYPTOGRAPHIC
@@ -47,7 +49,7 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
             if checksum.algorithm in SAFE:
                 wanted.setdefault(checksum, []).append(one)
     found: dict[str, Held] = {}
-    times: dict[str, int] = {}
+    times: dict[str, tuple[int, frozenset[str]]] = {}
     for checksum, path in _distinct(package, _promised(package, wanted, times)):
         several = len(wanted[checksum]) > 1 and checksum.algorithm in FORGED
         for one in wanted[checksum]:
@@ -64,7 +66,27 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
                 f"damaged in an earlier package, so it is fetched again: {there.bagpath} in"
                 f" {there.package}: expected {one.entry.size} bytes, found {there.size}"
             )
-    return {path: replace(one, fetched=times.get(one.bagpath)) for path, one in found.items()}
+    if found and package.fault and package.read(SIP_JSON, MAX_BYTES, keep=False) is None:
+        times = {}  # somebody has written in it since
+    servers = {one.bagpath: _servers(one.entry.urls) for items in wanted.values() for one in items}
+    return {
+        path: replace(one, fetched=_fetched(times.get(one.bagpath), servers[path]))
+        for path, one in found.items()
+    }
+
+
+def _fetched(told: tuple[int, frozenset[str]] | None, servers: frozenset[str]) -> int | None:
+    """When the bytes left upstream; None if they came from other servers then, or nobody knows."""
+    return told[0] if told is not None and told[1] & servers else None
+
+
+def _servers(urls: Any) -> frozenset[str]:
+    """The names of the servers in some addresses, or in what should be such."""
+    found = set()
+    for one in [urls] if isinstance(urls, str) else urls if isinstance(urls, (list, tuple)) else ():
+        with suppress(ValueError, AttributeError):
+            found.add(urlsplit(one).netloc.rpartition("@")[2].lower())
+    return frozenset(found - {""})
 
 
 def _distinct(
@@ -82,11 +104,13 @@ def _distinct(
 
 
 def _promised(
-    package: Package, wanted: dict[Checksum, list[Placed]], times: dict[str, int]
+    package: Package,
+    wanted: dict[Checksum, list[Placed]],
+    times: dict[str, tuple[int, frozenset[str]]],
 ) -> Iterator[tuple[Checksum, str]]:
     """What the manifests and sip.json promise of files that are there, as far as it is wanted.
 
-    :param times: gets when each file was fetched, by bag path.
+    :param times: gets when each file was fetched, and from which servers, by bag path.
     """
     pairs: list[tuple[Checksum, str]] = []
 
@@ -95,7 +119,7 @@ def _promised(
         if not isinstance(path, str) or path not in package.sizes:
             return
         if type(fetched) is int and 0 < fetched <= log.now():
-            times[path] = fetched
+            times[path] = fetched, _servers(at(entry, "origin", "url"))
         sums = entry.get("checksum")
         for text in sums if isinstance(sums, list) else ():
             with suppress(UpstreamError, AttributeError):

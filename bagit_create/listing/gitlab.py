@@ -18,7 +18,7 @@ from ..config import Instance
 from ..errors import BicError, RecordNotFound, UpstreamError
 from ..pipelines.base import expect, plain_text
 from ..pipelines.gitlab_api import Api
-from . import dates
+from . import dates, windows
 from .base import Listed, Selection, Tally, refuse
 
 WHAT = "Request for the group's projects"
@@ -48,6 +48,8 @@ class GitLab:
             tally.notes.append("asked without a token: only public projects are listed")
         window = _Window(selection)
         tally.expected = 0
+        self._gone = 0
+        outside: set[str] = set()
         for archived in (False, True):
             query: dict[str, Any] = {
                 "include_subgroups": True,
@@ -66,17 +68,41 @@ class GitLab:
                 for one in page:
                     if window.has(one.modified):
                         yield one
-                    elif tally.expected is not None:
+                    elif tally.expected is not None and one.recid not in outside:
+                        outside.add(one.recid)
                         tally.expected -= 1
+        if tally.expected is not None and self._gone and tally.shortfall:
+            tally.recount(tally.expected - self._gone)
         tally.notes += window.notes
         tally.notes += self._shared()
 
     # -- the pages ----------------------------------------------------------------------------
 
     def _pages(self, query: dict[str, Any], tally: Tally) -> Iterator[list[Listed]]:
-        """Page after page, as the server's own links lead; each must bring something new."""
-        highest = -1
+        """All pages; and once more where projects went meanwhile: others have moved to pages that
+        came before."""
         totals: list[int] = []
+        for _ in range(windows.PASSES):
+            begun = len(totals)
+            yield from self._chain(query, tally, totals)
+            if totals[begun:] == sorted(totals[begun:]):
+                break
+        else:
+            tally.lacks(windows.MOVING)
+        if len(set(totals)) > 1:
+            tally.notes.append(
+                f"upstream counted {totals[0]} projects at first and {totals[-1]} in the end"
+            )
+            self._gone += max(totals) - totals[-1]
+
+    def _chain(
+        self, query: dict[str, Any], tally: Tally, totals: list[int]
+    ) -> Iterator[list[Listed]]:
+        """Page after page, as the server's own links lead; each must bring something new.
+
+        :param totals: gets how many there are, as each page tells it.
+        """
+        highest = -1
         while True:
             answer = self._ask(query)
             with self._api.reading("list of projects", self._where):
@@ -84,6 +110,7 @@ class GitLab:
                 numbers = [expect(one["id"], int, "id") for one in found]
                 page = [self._listed(one) for one in found]
                 link = answer.links.get("next", {}).get("url")
+                following = dict(parse_qsl(urlsplit(link or "").query))
             if (found or link) and max(numbers, default=-1) <= highest:
                 raise UpstreamError(
                     f"{WHAT} is answered with the same projects again and again, or with none.",
@@ -102,11 +129,7 @@ class GitLab:
                 break
             # Its address may be another one, and what is selected stays selected.
             kept = {key: value for key, value in query.items() if key != "pagination"}
-            query = {**kept, **dict(parse_qsl(urlsplit(link).query))}
-        if len(set(totals)) > 1:
-            tally.notes.append(
-                f"upstream counted {totals[0]} projects at first and {totals[-1]} in the end"
-            )
+            query = {**kept, **following}
 
     def _ask(self, query: dict[str, Any]) -> Any:
         """One page; a server that cannot do keyset pages for groups says so with 405."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from .. import access, log
 from ..errors import BicError, InputError, Interrupted, UpstreamError
 from ..model import Events, Silent
+from ..session import NotSignedOn
 from .base import Listed, Refused, Selection, Tally
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Listing:
         self._stopped = threading.Event()
 
     def __iter__(self) -> Iterator[Listed]:
-        """Each record once.
+        """Each record once; again if it was told as deleted, and is there after all.
 
         :raises BicError: as :meth:`Lister.records` does; what came before is good.
         """
@@ -69,11 +70,16 @@ class Listing:
             access.hide_secrets(self._options, own)
             instance = access.instance_of(self._options)
             try:
-                self._client = access.open_client(instance, None, self._options, own, self._events)
+                self._client = access.open_client(
+                    instance, None, self._options, own, self._events, access.Kept()
+                )
                 assert self._client is not None
                 self._events.phase("list")
                 lister = load(instance, self._client)
                 yield from self._counted(lister.records(self._selection, self.tally))
+            except NotSignedOn as err:
+                err.error.redact(own.redact)
+                raise err.error from err.error.__cause__
             except BicError as err:
                 err.redact(own.redact)
                 raise
@@ -84,15 +90,22 @@ class Listing:
     def _counted(self, records: Iterator[Listed]) -> Iterator[Listed]:
         tally, limit = self.tally, self._selection.limit
         seen: set[int | bytes] = set()
+        dead: set[int | bytes] = set()
         told: int | None = None
         for one in records:
             key = _key(one.recid)
             if key in seen:
                 tally.repeated += 1
-                continue
-            seen.add(key)
-            tally.found += 1
-            tally.deleted += one.deleted
+                if one.deleted or key not in dead:
+                    continue
+                dead.remove(key)  # restored since: whoever takes no deleted ones has not had it
+                tally.deleted -= 1
+            else:
+                seen.add(key)
+                tally.found += 1
+                tally.deleted += one.deleted
+                if one.deleted:
+                    dead.add(key)
             if tally.expected != told:
                 told = tally.expected
                 self._events.started(told or 0, None)

@@ -76,6 +76,11 @@ class _Part:
         return self.ordered and self.stamps > 1 and self.size is not None
 
     @property
+    def falls_short(self) -> bool:
+        """Whether less was seen than there is, or nobody knows."""
+        return self.size is None or self.count < self.size
+
+    @property
     def is_short(self) -> bool:
         """Whether less was seen than there is."""
         return self.size is not None and self.count < self.size
@@ -100,6 +105,7 @@ class Provider:
         self._earliest = BEGINNING
         self._now = datetime.now(UTC)
         self._foreign: set[str] = set()
+        self._dry = 0
 
     def records(self, spec: str, selection: Selection, tally: Tally) -> Iterator[Listed]:
         """The records of a set (``""``: of all), in the time of the selection.
@@ -110,6 +116,9 @@ class Provider:
         start = dates.moment(selection.since) if selection.since else None
         end = dates.after(selection.until) - dates.SECOND if selection.until else None
         whole = _Part(start, end)
+        times = [one for one in (selection.since, selection.until) if one]
+        if self._by_day and not all(map(dates.is_day, times)):
+            tally.notes.append("the server knows days, not times: the days of both ends are whole")
         yield from self._part(spec, whole, tally)
         if tally.expected is not None and tally.found + len(self._foreign) < tally.expected:
             first = self._first(self._bounds(spec, whole))
@@ -161,6 +170,8 @@ class Provider:
                 part.size = self._size(message)
                 if tally.expected is None and not tally.pages:
                     tally.expected = part.size
+            if token and message.size == 0 and not message.headers and part.falls_short:
+                self._judge_end(part, tally)
             tally.pages += bool(message.headers)
             fresh = [one for one in message.headers if part.take(one)]
             yield from self._listed(fresh)
@@ -179,6 +190,20 @@ class Provider:
                     where=f"{self._url}, at {part.last}",
                 )
             pages.add(page)
+
+    def _judge_end(self, part: _Part, tally: Tally) -> None:
+        """A token, which is given where more follows, led to nothing: it was forgotten, perhaps.
+
+        :raises _Lost: unless this server ends all its lists so.
+        """
+        why = UpstreamError(
+            "The OAI-PMH interface lists nothing where it said that more follows.",
+            where=f"{self._url}, at {part.last}",
+        )
+        self._dry += 1
+        if self._dry <= TRIES:
+            raise _Lost(why)
+        tally.lacks("lists ended in nothing, again and again, where more was to follow")
 
     def _listed(self, headers: list[Header]) -> Iterator[Listed]:
         for one in headers:

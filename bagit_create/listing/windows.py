@@ -7,7 +7,7 @@ wall. Where they do not, the time is halved until each part lies before the wall
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,6 +19,8 @@ WALL = 10_000
 """Hits that a search hands out (``index.max_result_window`` of OpenSearch, and Invenio's own)."""
 PASSES = 3
 """How often a window is paged through whose hits do not add up to its total."""
+FEW, MANY = 10, 50
+"""So many may be removed from one page to the next, or one in so many, and nobody wonders."""
 TICK = timedelta(milliseconds=1)
 """What OpenSearch keeps of a time."""
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -27,6 +29,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 DEAF = "the search does not keep to the time of creation that it is asked for"
+AILING = "the search found far fewer for a while than before: records may have been passed over"
 MOVING = "records were removed again and again while they were listed, and others may be missing"
 
 
@@ -89,11 +92,11 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
     """
     start: datetime | None = None
     number, before, is_exact = 1, None, True
-    total, again = 0, 0
+    total, again, least = 0, 0, 0
     page = Page(0, ())
     while True:
-        last_hits, page = page.hits, search.page(Window(start), number)
-        _count(page, tally)
+        last_hits = page.hits
+        [page] = _ask(search, tally, [Window(start)], number, least)
         yield from (one.listed for one in page.hits)
         times = [one.created for one in page.hits]
         if not _ascend([before, *times] if number > 1 else times):
@@ -108,12 +111,16 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
             tally.lacks(MOVING)
         total = page.total
         if _is_last(search, page, number, last_hits):
+            if _is_cut(search, page, number):
+                tally.lacks(_unseen(total))
             break
         first, last = times[0], times[-1]
         assert first is not None and last is not None
         if number == 1:  # else it goes by days, say: then a page is no step
             is_exact = start is None or first >= start
+        least = total
         if last > (start or first) and (is_exact or at_wall):
+            least -= (number - 1) * search.size + sum(one != last for one in times)
             start, number, before, again = last, 1, None, 0
         elif at_wall and number * search.size >= page.total:
             break
@@ -123,6 +130,7 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
         elif at_wall:
             tally.lacks(_too_many(last))
             start, number, before, again = max(last, start or last) + TICK, 1, None, 0
+            least = 0
         else:
             number, before = number + 1, last
     _reconcile(search, tally)
@@ -155,9 +163,7 @@ def _part(
         yield from _paged(search, tally, window, first)
         return
     yield from (one.listed for one in first.hits)
-    pages = [search.page(half, 1) for half in halves]
-    for page in pages:
-        _count(page, tally)
+    pages = _ask(search, tally, halves, 1, first.total)
     if all(page.total >= first.total for page in pages) and not (
         first.total <= WALL + 1 and all(map(_keeps_to, halves, pages))
     ):
@@ -167,6 +173,25 @@ def _part(
     was_fair = min(page.total for page in pages) * 10 >= first.total
     for half, page in zip(halves, pages, strict=True):
         yield from _part(search, tally, half, page, sampled if was_fair else not sampled)
+
+
+def _ask(
+    search: Search, tally: Tally, windows: Sequence[Window], number: int, least: int
+) -> list[Page]:
+    """The same page of some windows; asked for again where a server shows only a part of what it
+    has, as a search does of which some shards fail.
+
+    :param least: how many all of them have together, by what was counted before. Some are always
+        removed meanwhile.
+    """
+    for _ in range(PASSES):
+        pages = [search.page(one, number) for one in windows]
+        for page in pages:
+            _count(page, tally)
+        if sum(page.total for page in pages) >= least - max(FEW, least // MANY):
+            return pages
+    tally.lacks(AILING)
+    return pages
 
 
 def _cut(page: Page, window: Window) -> datetime | None:
@@ -186,7 +211,7 @@ def _middle(page: Page) -> datetime | None:
 
 def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator[Listed]:
     """All pages of a window before the wall; again if hits moved from page to page meanwhile."""
-    seen: set[str] = set()
+    seen: set[tuple[type[Listed], str]] = set()
     last: tuple[Hit, ...] = ()
     total = page.total
     for again in range(PASSES):
@@ -198,7 +223,7 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
             has_fallen = has_fallen or page.total < total
             total = page.total
             for one in page.hits:
-                seen.add(one.listed.recid)
+                seen.add((type(one.listed), one.listed.recid))
                 yield one.listed
             if _is_last(search, page, number, last if number > 1 else ()):
                 break
@@ -209,8 +234,10 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
             seen.clear()
         elif len(seen) >= total:
             return
-    if not seen:
+    if not seen and total:
         tally.lacks(MOVING)
+    elif len(seen) < total and page.exact:
+        tally.lacks(_unseen(total))
 
 
 def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -> bool:
@@ -222,6 +249,12 @@ def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -
     return not page.hits or (
         number * search.size >= page.total and (not is_whole or page.hits == before)
     )
+
+
+def _is_cut(search: Search, page: Page, number: int) -> bool:
+    """Whether the last page has less than it should: where the first total was only a bound,
+    nothing else would tell."""
+    return page.exact and (number - 1) * search.size + len(page.hits) < page.total
 
 
 def _keeps_to(window: Window, page: Page) -> bool:
@@ -251,6 +284,10 @@ def _ascend(times: list[datetime | None]) -> bool:
     """Whether all are known, and none is before the one before it."""
     known = [one for one in times if one is not None]
     return len(known) == len(times) and all(one <= other for one, other in pairwise(known))
+
+
+def _unseen(total: int) -> str:
+    return f"the search counts {total} at one time, and does not show all of them"
 
 
 def _too_many(moment: datetime | None) -> str:

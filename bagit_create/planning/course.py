@@ -10,7 +10,7 @@ from .. import log, provenance
 from ..assembly import PATH_COLUMN
 from ..checksums import known
 from ..client import Client
-from ..job import arrange
+from ..harvested import arrange
 from ..log import now, readable
 from ..model import Fetched, Missing, Placed, Record
 from ..options import JobOptions

@@ -148,13 +148,15 @@ class Limit:
     """What a server allows: so many ``requests`` in each ``window`` (seconds).
 
     ``told`` is whether the server named the window; otherwise it is the usual one that fits what it
-    told of the next reset.
+    told of the next reset, or the limit is a ``known`` one: ``instances.toml`` has it beside one
+    that the server told.
     """
 
     server: str
     requests: int
     window: float
     told: bool
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

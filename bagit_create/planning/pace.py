@@ -14,6 +14,7 @@ from threading import Lock
 from urllib.parse import urljoin
 
 from ..answers import REDIRECTS, RETRIED
+from ..budget import Limits
 from ..budget.allowance import USUAL_WINDOW_S, allowances, clock_ahead, policies
 from ..client import MAX_REDIRECTS
 from ..urls import origin
@@ -37,8 +38,14 @@ class Pace:
     def __init__(self) -> None:
         self._lock = Lock()
         self._limits: dict[str, dict[int, tuple[float, bool]]] = {}
+        self._known: dict[str, Limits] = {}
         self._answers = 0
         self._waited = 0.0
+
+    def know(self, server: str, limits: Limits) -> None:
+        """Take in which limits of a server hold together: a run keeps to all of a set as soon as an
+        answer tells one of it (see :class:`.budget.Budget`)."""
+        self._known[server] = limits
 
     def learn(self, server: str, response: Response) -> None:
         """Take in one answer."""
@@ -78,10 +85,17 @@ class Pace:
         for server, kinds in sorted(self._limits.items()):
             if not kinds:
                 continue
-            every = (
+            every = [
                 Limit(server, number, seen if named else _usual(seen), named)
                 for number, (seen, named) in kinds.items()
-            )
+            ]
+            for limits in self._known.get(server, ()):
+                if any(number in kinds for number, _ in limits):
+                    every += [
+                        Limit(server, number, seconds, False, known=True)
+                        for number, seconds in limits
+                        if number not in kinds
+                    ]
             found.append(min(every, key=lambda one: one.requests / one.window))
         return tuple(found)
 

@@ -9,11 +9,13 @@ from .. import access, log, pipelines
 from ..client import Client
 from ..config import Instance
 from ..errors import BicError, InputError, Interrupted
-from ..job import judge, tell_of_lengths
+from ..harvested import judge, tell_of_lengths
+from ..limits import requests_allowed
 from ..log import now
 from ..main import failure
 from ..model import Events, Silent
 from ..options import JobOptions
+from ..session import NotSignedOn
 from .course import Course, named
 from .model import Failure, RecordPlan, Requests
 from .pace import Meter, Pace, server_of
@@ -49,6 +51,7 @@ class Planner:
     block: int
     most: int | None
     telling: bool = False
+    _kept: access.Kept = field(default_factory=access.Kept)
     _clients: set[Client] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
     _stopped: bool = False
@@ -66,6 +69,7 @@ class Planner:
 
         :returns: also what cannot be packaged, with the reason.
         :raises InputError: if it cannot be asked for as it was put.
+        :raises AccessDenied, Unreachable: if signing on with a certificate fails.
         :raises Interrupted: if :meth:`stop` was called.
         """
         with log.job(told=self.telling) as own:
@@ -75,8 +79,11 @@ class Planner:
                 instance, recid = access.whereabouts(options)
                 options.check(instance.pipeline)
                 waiting = _Waiting(self.events)
-                client = access.open_client(instance, recid, options, own, waiting)
+                client = access.open_client(instance, recid, options, own, waiting, self._kept)
                 return self._ask(options, instance, recid, client, own)
+            except NotSignedOn as err:
+                err.error.redact(own.redact)
+                raise err.error from err.error.__cause__
             except BicError as err:
                 err.redact(own.redact)
                 raise
@@ -90,6 +97,9 @@ class Planner:
         own: log.JobLog,
     ) -> Looked:
         meter = Meter(self.pace, server_of(instance.base_url))
+        self.pace.know(
+            server_of(instance.base_url), [requests_allowed(one) for one in instance.limits]
+        )
         has_credential = client is not None and client.wire.has_credential
         if client is not None:
             client.wire.on_answer = meter.note
@@ -110,7 +120,7 @@ class Planner:
                 has_credential,
             )
         except BicError as err:
-            if isinstance(err, (InputError, Interrupted)):
+            if isinstance(err, (InputError, Interrupted, NotSignedOn)):
                 raise
             err.redact(own.redact)
             asked = recid or ""

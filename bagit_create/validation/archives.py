@@ -12,18 +12,33 @@ from pathlib import Path
 from .archivebag import ArchiveBag
 from .container import Container
 from .findings import Findings
+from .folder import FolderBag
 from .inflate import compression
 from .listing import EXTENSIONS, ArchiveFault, TooMuch, stem
+from .machine import not_here
 from .tarbag import CompressedTarBag, TarBag
 from .tarheaders import BLOCK, is_header
 from .zipbag import ZipBag
 from .zipdirectory import find_end
 
-__all__ = ["EXTENSIONS", "ArchiveFault", "TarBag", "ZipBag", "open_archive", "stem"]
+__all__ = ["EXTENSIONS", "ArchiveFault", "TarBag", "ZipBag", "open_archive", "open_bag", "stem"]
 
 
 class NoArchive(ArchiveFault):
     """The file is something else."""
+
+
+def open_bag(path: Path, found: Findings, *, flat_ok: bool) -> Container | None:
+    """Open a bag in a folder, or a serialised one as :func:`open_archive` does.
+
+    :raises SipError: if this machine cannot read it here and now.
+    """
+    try:
+        if path.is_dir():
+            return FolderBag(path)
+    except OSError as err:
+        not_here(err, path)  # what else may be wrong is told as for an archive
+    return open_archive(path, found, flat_ok=flat_ok)
 
 
 def open_archive(path: Path, found: Findings, *, flat_ok: bool = False) -> Container | None:
@@ -33,11 +48,13 @@ def open_archive(path: Path, found: Findings, *, flat_ok: bool = False) -> Conta
     :param flat_ok: whether the bag's files may stand at the top, as CERN's platform wants them in
         an upload: then that is a warning (C56) instead of an error (Z01).
     :returns: the bag; None if there is nothing in it to judge, which is a finding.
+    :raises SipError: if this machine cannot read it here and now.
     """
     try:
         # Without waiting: what stands there may be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:
+        not_here(err, path)
         found.error("Z07", path.name, f"cannot be read: {err.strerror}")
         return None
     bag: ArchiveBag | None = None
@@ -49,6 +66,7 @@ def open_archive(path: Path, found: Findings, *, flat_ok: bool = False) -> Conta
         known = path.name.lower().endswith(EXTENSIONS)
         found.error("Z07" if known else "S01", path.name, f"not a folder, and {err.strerror}")
     except OSError as err:
+        not_here(err, path)
         found.error("Z07", path.name, str(err.strerror))
     except TooMuch as err:
         found.error("Z06", path.name, str(err))

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..model import Events, Silent
 from ..report import Report
 from . import baginfo, content, crosscheck, names, sipfiles, sipjson
-from .archives import open_archive
+from .archives import open_bag
 from .balance import Balance
 from .container import Container, Kind
 from .findings import Findings
@@ -58,10 +58,11 @@ def validate(
     :param fingerprint: have the sha256 of each tag file in the report.
     :param events: told of the progress.
     :returns: a report with the verdict ``valid``, ``incomplete`` (a sound light bag), ``invalid``.
+    :raises SipError: if this machine cannot read it here and now: that is no verdict.
     """
     began, now = time.monotonic(), int(time.time())
     found = Findings()
-    container = _container(path, found, flat_ok=sip is not False)
+    container = open_bag(path, found, flat_ok=sip is not False)
     if container is None:
         return Report(
             path, "invalid", found.all(), counts=found.counts, checked=now, mode=_mode(fast)
@@ -88,12 +89,6 @@ def examine(path: Path, jobs: int | None, events: Events) -> tuple[Report, Exami
 
 def _mode(fast: bool) -> str:
     return "fast" if fast else "full"
-
-
-def _container(path: Path, found: Findings, flat_ok: bool) -> Container | None:
-    if path.is_dir():
-        return FolderBag(path)
-    return open_archive(path, found, flat_ok=flat_ok)
 
 
 class Examination:

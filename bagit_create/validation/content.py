@@ -9,6 +9,7 @@ from ..model import Checksum
 from .container import Container
 from .findings import Findings, Place
 from .listing import ArchiveFault
+from .machine import not_here
 from .manifest import Manifest
 from .structure import Structure
 from .table import ABSENT, Column
@@ -131,6 +132,7 @@ class Content:
         self._look(path, size, head)
 
     def _failed(self, path: str, err: OSError) -> None:
+        not_here(err, path)
         if not isinstance(err, ArchiveFault):  # the archive's reader has told that
             self._found.error("S19", path, f"cannot be read: {err.strerror or err}")
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import ConfigError, SipError
 from ..report import Report
+from .machine import not_here
 
 FORMAT = "bic-fixity"
 VERSION = 1
@@ -184,7 +185,12 @@ def packages(top: Path) -> Iterator[Path]:
             yield folder
             continue
         inner = []
-        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+        try:
+            entries = sorted(os.scandir(folder), key=lambda one: one.name)
+        except OSError as err:
+            not_here(err, folder)
+            raise
+        for entry in entries:
             if entry.name.startswith(".bic-staging"):
                 continue
             if entry.is_dir(follow_symlinks=False):

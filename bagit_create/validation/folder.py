@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .container import Kind, Member, Take
+from .machine import not_here
 from .readback import digest, each
 
 LARGE = 64 * 1024 * 1024
@@ -38,7 +39,8 @@ class FolderBag:
             os.lstat(f"{self._root}/bagit.txt")
         except FileNotFoundError:
             return False
-        except OSError:
+        except OSError as err:
+            not_here(err, self.path)
             return True
         return True
 
@@ -52,7 +54,8 @@ class FolderBag:
                     if one.is_dir(follow_symlinks=False)
                     and os.path.lexists(f"{one.path}/bagit.txt")
                 )
-        except OSError:
+        except OSError as err:
+            not_here(err, self.path)
             return []
 
     def members(self, unreadable: Callable[[str, OSError], None]) -> Iterator[Member]:
@@ -92,7 +95,8 @@ class FolderBag:
         try:
             real = os.path.realpath(f"{self._root}/{link}", strict=True)
             mode = os.lstat(real).st_mode
-        except OSError:
+        except OSError as err:
+            not_here(err, link)
             return None, ""
         inside = os.path.commonpath((root, real)) == root and real != root
         kind = _KINDS.get(stat.S_IFMT(mode), Kind.DEVICE)

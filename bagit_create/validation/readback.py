@@ -13,6 +13,7 @@ from typing import TypeVar
 from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, ParallelDigests, read_block
 from ..errors import InvalidSip
 from ..model import Checksum, Fetched
+from .machine import not_here
 
 Item = TypeVar("Item")
 SMALL = 64 * 1024
@@ -32,6 +33,7 @@ def read_back(
     :param jobs: threads at most; more than the machine has cores are of no use.
     :returns: the algorithms that were compared: ``"sha1"``.
     :raises InvalidSip: naming up to twenty files that differ.
+    :raises SipError: if this machine cannot read one of them here and now.
     """
     wrong: list[str] = []
     used: set[str] = set()
@@ -42,6 +44,7 @@ def read_back(
         try:
             size, found, _ = digest(f"{bag}/{one.placed.bagpath}", (expected.algorithm,), on_bytes)
         except OSError as err:
+            not_here(err, bag / one.placed.bagpath)
             wrong.append(f"{one.placed.bagpath}: {err.strerror}")
             return
         if size != one.size or found[0] != expected:
@@ -81,13 +84,17 @@ def each(
                 item = next(large, None)
             if item is None:
                 return
-            work(item)
+            try:
+                work(item)
+            except BaseException:  # what one has ended for ends all
+                stopped.set()
+                raise
 
     with ThreadPoolExecutor(width) as pool:
         waiting = [pool.submit(take_turns) for _ in range(width)]
         try:
             for item in items:
-                if size(item) <= SMALL:
+                if size(item) <= SMALL and not stopped.is_set():
                     work(item)
             for one in waiting:
                 one.result()

@@ -10,6 +10,7 @@ from typing import Any
 from .container import Container
 from .declaration import Declaration
 from .findings import Findings
+from .machine import not_here
 from .manifest import Manifest
 from .names import changed, is_odd
 from .structure import Structure
@@ -90,7 +91,8 @@ def _look_for_password(container: Container, path: str, found: Findings) -> None
     try:
         with container.open(path) as file:
             text = file.read(_SMALL).decode("utf-8", "replace")
-    except OSError:
+    except OSError as err:
+        not_here(err, path)
         return  # said already
     for number, line in enumerate(text.splitlines(), 1):
         if re.search(r"://[^/\s@:]*:[^/\s@]+@|^\s*(?:machine\b.*\bpassword|password)\s+\S", line):
@@ -136,7 +138,8 @@ def metadata(
     try:
         with container.open(path) as file:
             content = file.read(_METADATA)
-    except OSError:
+    except OSError as err:
+        not_here(err, path)
         return  # said already
     own = _id_in(content)
     if own and own != recid and recid.isdigit() and own.isdigit():

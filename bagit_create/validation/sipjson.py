@@ -15,6 +15,7 @@ from .fetchtxt import Fetch
 from .findings import Findings
 from .jsonstream import Stream
 from .listing import ArchiveFault
+from .machine import not_here
 from .manifest import Manifest
 from .sipentry import check_entry, has_no_address
 from .siphead import SIP_JSON, at, kind
@@ -73,7 +74,9 @@ def is_light(container: Container) -> bool:
 
             with suppress(_EnoughError):
                 stream.object("contentFiles", enough)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as err:
+        if isinstance(err, OSError):
+            not_here(err, SIP_JSON)
         return False
     audit = stream.made.get("audit")
     return (
@@ -180,6 +183,7 @@ def _read(bag: Bag, entries: _Entries, found: Findings) -> dict[str, Any] | None
     except ArchiveFault:
         return None  # the archive's reader has told it
     except OSError as err:
+        not_here(err, SIP_JSON)
         found.error("S19", SIP_JSON, f"cannot be read: {err.strerror or err}")
         return None
     note(keys)

@@ -10,6 +10,7 @@ from ..report import FileType
 from .container import Container, Kind, Member
 from .findings import Findings
 from .folder import FolderBag
+from .machine import not_here
 from .table import Column, Table
 
 _JUNK = re.compile(
@@ -72,6 +73,7 @@ class Structure:
             self._link(member)
 
     def _unreadable(self, path: str, err: OSError) -> None:
+        not_here(err, path)
         self._found.error("S19", path, f"cannot be read: {err.strerror or err}")
 
     def _file(self, path: str, size: int) -> None:

@@ -13,6 +13,7 @@ from .declaration import Declaration, declaration
 from .fetchtxt import Fetch, read_fetch
 from .findings import Findings
 from .listing import ArchiveFault
+from .machine import not_here
 from .manifest import Manifest, read_manifest
 from .structure import Structure
 from .table import Table
@@ -77,6 +78,7 @@ class TagFiles:
         except ArchiveFault:
             return False  # the archive's reader has told it
         except OSError as err:
+            not_here(err, name)
             self._found.error("S19", name, f"cannot be read: {err.strerror or err}")
             return False
         return True

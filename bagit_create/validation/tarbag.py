@@ -16,6 +16,7 @@ from .container import Take
 from .findings import Findings
 from .inflate import Compression, Inflow
 from .listing import ArchiveFault
+from .machine import no_scratch, not_here
 from .tarheaders import Header, Headers
 
 SPOOLED_BYTES = 16 << 20
@@ -50,6 +51,7 @@ class TarBag(ArchiveBag):
                 inside = False
             self._judge_end(headers)
         except OSError as err:
+            not_here(err, path)
             self.whole = False
             number = err.number if isinstance(err, ArchiveFault) else "Z07"
             text = f"{err.strerror}; what follows cannot be read"
@@ -172,7 +174,10 @@ class CompressedTarBag(TarBag):
         return ""
 
     def blocks(self, row: int) -> Iterator[Block]:
-        """The bytes of a member: kept ones, or all before it unpacked once more."""
+        """The bytes of a member: kept ones, or all before it unpacked once more.
+
+        :raises SipError: if the temporary file cannot be read that they are kept in.
+        """
         begin = self._kept.get(row)
         size = self.listing.sizes[row]
         if begin is None:
@@ -180,9 +185,12 @@ class CompressedTarBag(TarBag):
             yield from _unpacked(inflow, self.listing.offsets[row], size)
             return
         for place in range(begin, begin + size, BLOCK):
-            with self._spool_lock:
-                self._spool.seek(place)
-                block = self._spool.read(min(BLOCK, begin + size - place))
+            try:
+                with self._spool_lock:
+                    self._spool.seek(place)
+                    block = self._spool.read(min(BLOCK, begin + size - place))
+            except OSError as err:
+                raise no_scratch(err) from err
             yield block
 
     def digest_all(

@@ -14,6 +14,7 @@ from .archivebag import ArchiveBag, Block
 from .container import Kind
 from .findings import Findings
 from .listing import BOMB_BYTES, BOMB_RATIO, ArchiveFault, TooMuch
+from .machine import not_here
 from .zipdirectory import ENCRYPTED, LATER, PATCH, UTF8, End, Entry, entries, local
 
 _STORED, _DEFLATED = 0, 8
@@ -58,6 +59,7 @@ class ZipBag(ArchiveBag):
             for entry in entries(descriptor, end):
                 self._take(entry)
         except OSError as err:
+            not_here(err, path)
             self.whole = False
             found.error("Z07", path.name, f"{err.strerror}; what follows cannot be read")
         total = sum(self.listing.sizes)
@@ -118,7 +120,8 @@ class ZipBag(ArchiveBag):
             return ""
         try:
             parts = [bytes(block) for block in self._content(row, entry.offset, entry.size)]
-        except OSError:
+        except OSError as err:
+            not_here(err, self.path)
             return ""
         return b"".join(parts).decode("utf-8", "surrogateescape")
 

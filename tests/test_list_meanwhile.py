@@ -1,0 +1,158 @@
+"""Lists whose counts add up, or are not told, though something is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listed import Lists, lists_with
+from test_list_honest import answered, crowd_of
+
+from bagit_create.errors import UpstreamError
+from bagit_create.listing import windows
+from bagit_create.sandbox import Fault, Sandbox, searches
+from bagit_create.sandbox.crowd import DAY_MS, Crowd, Run
+from bagit_create.sandbox.oai import HEAD, ROOT, Interface
+
+MANY = [Run(230, "2020-01-01T00:00:00Z", DAY_MS)]
+
+
+@pytest.fixture
+def lists(config_file: Path) -> Lists:
+    return lists_with(config_file)
+
+
+@pytest.fixture
+def old(sandbox: Sandbox) -> Interface:
+    """OAI-PMH of Invenio v1, over 230 records in pages of 50."""
+    app = sandbox.app("cds")
+    app.busy_oai = 0
+    app.finder.crowd = Crowd(MANY, "9{n:06}", "THESES")
+    found: Interface = app.finder.interface
+    found.page = 50
+    return found
+
+
+def test_a_record_that_was_restored_meanwhile_is_listed(
+    lists: Lists, old: Interface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told as deleted on a page before; whoever lists ids had left it out."""
+    monkeypatch.setattr(Crowd, "one", dead_until(old, lists=2))
+    old.order, old.expires = "none", {1}
+    done = lists("cds", set="THESES")
+
+    alive = [one.recid for one in done.records if not one.deleted]
+    assert (None, 0) == (done.error, done.tally.deleted)
+    assert any(one.deleted for one in done.records)
+    assert {f"9{n:06}" for n in range(230)} == set(alive)
+    assert len(alive) == len(set(alive)) == done.tally.found
+
+
+def dead_until(interface: Interface, lists: int) -> Any:
+    """The first ten records are deleted until the set is listed for the n-th time."""
+    plain = Crowd.one
+
+    def one(crowd: Crowd, number: int) -> Any:
+        return plain(crowd, number)._replace(deleted=number < 10 and interface.lists < lists)
+
+    return one
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_token_that_leads_to_nothing_is_no_end(
+    counts: bool, lists: Lists, old: Interface, sandbox: Sandbox
+) -> None:
+    """Some servers say noRecordsMatch of a token that they have forgotten."""
+    old.counts = counts
+    text = f'{HEAD}{ROOT}<error code="noRecordsMatch">none</error></OAI-PMH>'.encode()
+    sandbox.fault("resumptionToken", Fault("html", body=text), times=1)
+    done = lists("cds", set="THESES")
+
+    assert (None, 0) == (done.error, done.tally.shortfall)
+    assert {f"9{n:06}" for n in range(230)} == set(done.ids)
+
+
+def test_a_server_that_ends_every_list_so_is_not_asked_for_ever(
+    lists: Lists, old: Interface, sandbox: Sandbox
+) -> None:
+    """What came is listed, and that it may not be all is told."""
+    old.counts = False
+    text = f'{HEAD}{ROOT}<error code="noRecordsMatch">none</error></OAI-PMH>'.encode()
+    sandbox.fault("resumptionToken", Fault("html", body=text))
+    done = lists("cds", set="THESES")
+
+    assert done.error is None and "ended in nothing" in done.tally.cut
+    assert len(sandbox.seen) < 20
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-videos"])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_page_that_is_cut_short_is_told_of_where_totals_are_bounds(
+    source: str, is_named: bool, lists: Lists, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ailing server shows less than it counts; no total of all says what is missing."""
+    monkeypatch.setattr(windows, "WALL", 200)
+    monkeypatch.setattr(searches, "WINDOW", 200)
+    crowd_of(sandbox, source, [Run(700, "2010-01-01", DAY_MS)])
+    search = sandbox.app(source).searches
+    if is_named:
+        search.keeps_count = False
+    else:
+        monkeypatch.setattr(search, "total", lambda found: min(found, 200))
+
+    def ail(body: Any) -> None:
+        if search.asked > 8:
+            del body["hits"]["hits"][5:]
+
+    sandbox.fault("/records", answered(ail), source=source)
+    done = lists(source)
+
+    assert isinstance(done.error, UpstreamError) or done.tally.cut
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-rdm"])
+@pytest.mark.parametrize("until", [6, 9])
+def test_new_records_do_not_make_up_for_those_of_a_shard_that_failed(
+    source: str, until: int, lists: Lists, sandbox: Sandbox
+) -> None:
+    """For a while a third is neither shown nor counted, and meanwhile as many are published."""
+    size = {"zenodo": 25, "cds-rdm": 100}[source]
+    crowd = crowd_of(sandbox, source, [Run(12 * size, "2015-01-01T00:00:00Z", DAY_MS)])
+    before = {one.recid for one in crowd}
+    search = sandbox.app(source).searches
+
+    def ail(number: int) -> None:
+        crowd.removed = set(range(0, 12 * size, 3)) if 5 <= number < until else set()
+        if number == until:
+            crowd.runs.append(Run(12 * size, "2024-01-01T00:00:00Z", 1000))
+
+    search.before_each = ail
+    done = lists(source)
+
+    assert (None, 0) == (done.error, done.tally.shortfall)
+    assert before <= set(done.ids) or done.tally.cut == windows.AILING
+    assert until == 9 or not done.tally.cut
+
+
+def test_who_asks_for_times_of_a_server_that_knows_days_is_told(
+    lists: Lists, old: Interface
+) -> None:
+    """It lists the whole day."""
+    old.form = "day"
+    times = lists("cds", set="THESES", since="2020-02-01T12:00:00Z", until="2020-02-02").tally
+    days = lists("cds", set="THESES", since="2020-02-01", until="2020-02-02").tally
+
+    assert (2, 2) == (times.found, days.found)
+    assert [True, False] == [any("knows days" in n for n in one.notes) for one in (times, days)]
+
+
+def test_what_has_no_oai_identifier_is_not_passed_over_in_silence(
+    lists: Lists, old: Interface
+) -> None:
+    """All that a set has must have one."""
+    notes = [
+        lists("cds", **more).tally.notes for more in ({}, {"set": "THESES"}, {"via": "search"})
+    ]
+
+    assert [True, False, False] == [any("no OAI" in one for one in some) for some in notes]
