@@ -8,16 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from batches import Bench, bench, told
+from gates import LONG_S, gate, until
 
 from bagit_create import batch
 from bagit_create.batch import JobFolder, retry
-from bagit_create.sandbox import Fault
 
 __all__ = ["bench"]
 
@@ -337,14 +336,16 @@ def test_an_id_of_json_is_text_or_a_number(bench: Bench) -> None:
 
 def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(bench: Bench) -> None:
     """Its log, which moves with it, would say that the package is in the new one."""
-    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=0.6))
     job = bench.job(bench.records(2), "--shard-size", "2")
-    running = bench.start("run", job.path, "-w", "1", "--processes", "1")
-    while not os.listdir(job.logs):
-        time.sleep(0.01)
     moved = bench.place / "moved"
-    job.path.rename(moved)
-    running.communicate(timeout=60)
+    with gate() as held:
+        bench.sandbox.fault("/api/records/", held.fault)
+        running = bench.start("run", job.path, "-w", "1", "--processes", "1")
+        held.wait()
+        until(lambda: os.listdir(job.logs))
+        job.path.rename(moved)
+        held.open()
+        running.communicate(timeout=LONG_S)
 
     assert 10 == running.returncode
     assert not (job.path / "packages").exists()
