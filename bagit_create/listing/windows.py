@@ -229,7 +229,11 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
                 break
             number += 1
             if number * search.size > WALL:
-                return
+                break
+        if total > WALL:
+            if not tally.cut:  # it has grown meanwhile
+                tally.lacks(_unseen(total))
+            return
         if has_fallen:  # what is gone does not make up for what was passed over
             seen.clear()
         elif len(seen) >= total:
