@@ -49,7 +49,7 @@ def run(server: Scripted, tmp_path: Path) -> Run:
     config = server.config(tmp_path)
 
     def call(**more: Any) -> dict[str, Any]:
-        settings = {"retries": 0, "timeout": 5, "jobs": 1, **more}
+        settings = {"retries": 0, "timeout": 60, "jobs": 1, **more}
         return process("r", "scripted", target=tmp_path / "out", config=config, **settings)
 
     return call

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import BicError, InputError, SipError, Unreachable
+from ..errors import BicError, InputError, Interrupted, SipError, Unreachable
 from ..model import Silent
 from .child import Orders, crew_for
 from .crew import Crew
@@ -106,14 +106,17 @@ def _work(self: Any, job: str, shard: str) -> dict[str, Any]:
         is put.
     """
     which = Shard.named(shard)
+    folder = None
     try:
         folder = JobFolder(Path(job))
         finished = which in folder.finished()
+        folder.items(which)
     except (InputError, SipError, OSError) as err:  # it is away, or cannot be read for a while
+        if folder is not None and isinstance(err, InputError):
+            raise
         if self.request.retries >= MOST_LOOKS:
             raise
-        raise self.retry(exc=err, countdown=_back_off(self)) from err
-    folder.items(which)
+        raise _later(self, _back_off(self), err) from err
     tally, taken = _Tally(), False
     facts = {"job": str(folder.path), "shard": which.name}
     if finished:
@@ -130,14 +133,27 @@ def _work(self: Any, job: str, shard: str) -> dict[str, Any]:
     except InputError:
         raise
     except (BicError, OSError) as err:  # OSError: the job folder is away for a while
-        raise self.retry(exc=err, countdown=_back_off(self)) from err
+        raise _later(self, _back_off(self), err) from err
     if which in folder.finished():
         return {**facts, "state": "finished", **tally.totals.as_dict()}
     if not taken:  # this worker is being ended
-        raise self.retry(countdown=0)
+        raise _later(self, 0, Interrupted("The worker is being ended."))
     if _is_last_message(self.request):
-        raise self.retry(countdown=_at_most(self.app, TAKEN_S))
+        raise _later(
+            self, _at_most(self.app, TAKEN_S), Interrupted("Another worker has the shard.")
+        )
     return {**facts, "state": "taken", **tally.totals.as_dict()}
+
+
+def _later(task: Any, seconds: float, err: Exception) -> Exception:
+    """Have the task tried again after so many seconds, whoever does it; else what to raise.
+
+    Without a worker (``task_always_eager``) it would be at once, and within this try, for ever.
+    """
+    if task.request.is_eager:
+        return err
+    made: Exception = task.retry(exc=err, countdown=seconds)
+    return made
 
 
 def _is_last_message(request: Any) -> bool:
