@@ -17,6 +17,7 @@ from batches import Bench, bench, told
 
 from bagit_create import batch
 from bagit_create.batch import JobFolder, retry
+from bagit_create.batch.board import Board
 from bagit_create.sandbox import Fault
 
 __all__ = ["bench"]
@@ -352,3 +353,78 @@ def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(ben
         "pending" if one is None else one.state
         for _, one, _ in batch.last_outcomes(JobFolder(moved))
     )
+
+
+# -- processes ----------------------------------------------------------------------------------
+
+
+def test_a_shard_is_left_to_others_on_a_disk_that_takes_no_byte_more(bench: Bench) -> None:
+    """The process that had it may live on for years, as one of Celery's does."""
+    job = bench.job(["1"])
+    other = subprocess.Popen(
+        [sys.executable, "-c", FULL, str(job.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=bench.environment,
+    )
+    assert other.stdin is not None and other.stdout is not None
+    with other:
+        assert b"held\n" == other.stdout.readline()
+        before = Board(job).next()
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+        assert b"left\n" == other.stdout.readline()
+        after = Board(job).next()
+
+    assert before is None
+    assert after is not None
+    after.close()
+
+
+FULL = """
+import pathlib, resource, sys
+from bagit_create.batch import JobFolder
+from bagit_create.batch.board import Board
+held = Board(JobFolder(pathlib.Path(sys.argv[1]))).next()
+print("held", flush=True)
+sys.stdin.readline()
+resource.setrlimit(resource.RLIMIT_FSIZE, (held.path.stat().st_size, -1))
+held.leave()
+held.close()
+print("left", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_forked_process_keeps_nothing_of_its_parent_alive(bench: Bench) -> None:
+    """Where the parent dies, others would wait for the child, and a lock of it for ever."""
+    made = subprocess.run(
+        [sys.executable, "-c", FORKING, str(bench.place)],
+        capture_output=True,
+        text=True,
+        env=bench.environment,
+        timeout=60,
+    )
+
+    assert "parent's: False, own: True" == made.stdout.strip()
+
+
+FORKING = """
+import os, pathlib, sys, time
+from bagit_create.sip import claim
+claim.HEARTBEAT_S = 0.02
+place = pathlib.Path(sys.argv[1])
+theirs, own = (place / claim.own_name(name) for name in ("a", "b"))
+theirs.mkdir(), own.mkdir()
+beat = claim.Heartbeat(theirs)
+claim._lock.acquire()
+if not (pid := os.fork()):
+    for one in (theirs, own):
+        os.utime(one, (1, 1))
+    claim.Heartbeat(own)
+    time.sleep(0.3)
+    touched = [one.stat().st_mtime > 1 for one in (theirs, own)]
+    print(f"parent's: {touched[0]}, own: {touched[1]}", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
