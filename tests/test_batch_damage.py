@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bagit_create import batch
 from bagit_create.batch import JobFolder, retry
 from bagit_create.batch.board import Board
 from bagit_create.sandbox import Fault
+from bagit_create.sip import claim
 
 __all__ = ["bench"]
 
@@ -428,3 +430,32 @@ if not (pid := os.fork()):
     os._exit(0)
 os.waitpid(pid, 0)
 """
+
+
+@pytest.mark.parametrize("name", ["bic-worker-2", "bic-batch", "bic-heartbeat", "bic-0"])
+def test_a_system_that_allows_no_more_threads_ends_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A million records would else fail with what looks like a bug."""
+    ids = bench.records(3)
+    bench.sandbox.add_file("zenodo", ids[1], "b.txt", b"another")
+    bench.job(ids)
+    start = threading.Thread.start
+
+    def limited(self: threading.Thread) -> None:
+        if self.name.startswith(name):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as few:
+        few.setattr(threading.Thread, "start", limited)
+        few.setattr(claim, "_beater", None)
+        result = bench.run("-w", "4")
+    workers = [one for one in threading.enumerate() if one.name.startswith("bic-worker")]
+
+    assert 10 == result.returncode
+    assert "may not start more threads" in result.stderr
+    assert "fewer --workers" in result.stderr
+    assert [] == workers
+    assert 0 == bench.run("-w", "4").returncode
+    assert ids == bench.packages()
