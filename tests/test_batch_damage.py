@@ -459,3 +459,29 @@ def test_a_system_that_allows_no_more_threads_ends_the_run(
     assert [] == workers
     assert 0 == bench.run("-w", "4").returncode
     assert ids == bench.packages()
+
+
+def test_a_run_that_cannot_follow_all_its_processes_ends_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would go on behind the back of who was told that the run has ended."""
+    job = bench.job(bench.records(2))
+    start, begun = threading.Thread.start, list[int]()
+
+    def limited(self: threading.Thread) -> None:
+        begun.append(1)
+        if len(begun) > 1:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as few:
+        few.setattr(threading.Thread, "start", limited)
+        result = bench.run("-w", "2", "--processes", "2")
+    held = [Board(job).claim(one) for one in job.shards() if one not in job.finished()]
+
+    assert 10 == result.returncode
+    assert "may not start more threads" in result.stderr
+    assert None not in held
+    for one in held:
+        assert one is not None
+        one.close()
