@@ -28,6 +28,7 @@ from ..options import JobOptions
 from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
+from .crew import lacks_threads, no_threads
 from .items import Item
 from .ledger import Gone
 from .maker import Fatal
@@ -127,6 +128,8 @@ class Harvester:
                 self._count(err, refused or self._kept.login.turned_away)
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
+                if lacks_threads(err):  # which the next record would find as well
+                    raise Fatal(no_threads()) from err
                 text = own.redact(f"{type(err).__name__}: {err}")
                 log.STANDARD.error("unexpected error with %s: %s", item.recid, log.visible(text))
                 log.STANDARD.debug("%s", own.redact(traceback.format_exc()))
