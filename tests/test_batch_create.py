@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -269,3 +271,23 @@ def test_what_is_no_job_folder_is_told_in_words(bench: Bench) -> None:
 
         assert 2 == result.returncode
         assert "no job folder" in result.stderr
+
+
+def test_what_has_no_lines_is_no_list(bench: Bench) -> None:
+    """A device, or a disk image: no memory would hold its first line."""
+    result = bench.bic("create", bench.path, "/dev/zero", "--source", "zenodo")
+
+    assert 2 == result.returncode
+    assert "line 1 is longer than 10000 characters" in result.stderr
+    assert [] == os.listdir(bench.place)
+
+
+def test_a_line_may_have_as_many_characters_as_is_said(bench: Bench) -> None:
+    """With its end, and without."""
+    line = "https://zenodo.org/records/7100001#"
+    for more in (0, 1):
+        text = line + "x" * (10_000 - len(line) + more)
+        made = bench.create([text, text])
+
+        assert 2 * more == made.returncode
+        shutil.rmtree(bench.path, ignore_errors=True)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from gates import LONG_S, gate, until
 
 from bagit_create import batch
 from bagit_create.batch import JobFolder, retry
+from bagit_create.batch.board import Board
+from bagit_create.sip import claim
 
 __all__ = ["bench"]
 
@@ -115,7 +118,7 @@ def test_a_retry_that_was_killed_changes_no_numbers(bench: Bench) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", AT_THE_NAME, "batch", "retry", str(job.path)],
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
     found = batch.survey(job)
 
@@ -317,7 +320,7 @@ def test_what_a_killed_create_left_goes_with_the_next(bench: Bench) -> None:
         input="1\n",
         text=True,
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
 
     assert -9 == killed.returncode
@@ -353,3 +356,135 @@ def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(ben
         "pending" if one is None else one.state
         for _, one, _ in batch.last_outcomes(JobFolder(moved))
     )
+
+
+# -- processes ----------------------------------------------------------------------------------
+
+
+def test_a_shard_is_left_to_others_on_a_disk_that_takes_no_byte_more(bench: Bench) -> None:
+    """The process that had it may live on for years, as one of Celery's does."""
+    job = bench.job(["1"])
+    other = subprocess.Popen(
+        [sys.executable, "-c", FULL, str(job.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=bench.environment,
+    )
+    assert other.stdin is not None and other.stdout is not None
+    with other:
+        assert b"held\n" == other.stdout.readline()
+        before = Board(job).next()
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+        assert b"left\n" == other.stdout.readline()
+        after = Board(job).next()
+
+    assert before is None
+    assert after is not None
+    after.close()
+
+
+FULL = """
+import pathlib, resource, sys
+from bagit_create.batch import JobFolder
+from bagit_create.batch.board import Board
+held = Board(JobFolder(pathlib.Path(sys.argv[1]))).next()
+print("held", flush=True)
+sys.stdin.readline()
+resource.setrlimit(resource.RLIMIT_FSIZE, (held.path.stat().st_size, -1))
+held.leave()
+held.close()
+print("left", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_forked_process_keeps_nothing_of_its_parent_alive(bench: Bench) -> None:
+    """Where the parent dies, others would wait for the child, and a lock of it for ever."""
+    made = subprocess.run(
+        [sys.executable, "-c", FORKING, str(bench.place)],
+        capture_output=True,
+        text=True,
+        env=bench.environment,
+        timeout=LONG_S,
+    )
+
+    assert "parent's: False, own: True" == made.stdout.strip()
+
+
+FORKING = """
+import os, pathlib, sys, time
+from bagit_create.sip import claim
+claim.HEARTBEAT_S = 0.02
+place = pathlib.Path(sys.argv[1])
+theirs, own = (place / claim.own_name(name) for name in ("a", "b"))
+theirs.mkdir(), own.mkdir()
+beat = claim.Heartbeat(theirs)
+claim._lock.acquire()
+if not (pid := os.fork()):
+    for one in (theirs, own):
+        os.utime(one, (1, 1))
+    claim.Heartbeat(own)
+    until = time.monotonic() + 60
+    while own.stat().st_mtime == 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    touched = [one.stat().st_mtime > 1 for one in (theirs, own)]
+    print(f"parent's: {touched[0]}, own: {touched[1]}", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("name", ["bic-worker-2", "bic-batch", "bic-heartbeat", "bic-0"])
+def test_a_system_that_allows_no_more_threads_ends_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A million records would else fail with what looks like a bug."""
+    ids = bench.records(3)
+    bench.sandbox.add_file("zenodo", ids[1], "b.txt", b"another")
+    bench.job(ids)
+    start = threading.Thread.start
+
+    def limited(self: threading.Thread) -> None:
+        if self.name.startswith(name):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as few:
+        few.setattr(threading.Thread, "start", limited)
+        few.setattr(claim, "_beater", None)
+        result = bench.run("-w", "4")
+    workers = [one for one in threading.enumerate() if one.name.startswith("bic-worker")]
+
+    assert 10 == result.returncode
+    assert "may not start more threads" in result.stderr
+    assert "fewer --workers" in result.stderr
+    assert [] == workers
+    assert 0 == bench.run("-w", "4").returncode
+    assert ids == bench.packages()
+
+
+def test_a_run_that_cannot_follow_all_its_processes_ends_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would go on behind the back of who was told that the run has ended."""
+    job = bench.job(bench.records(2))
+    start, begun = threading.Thread.start, list[int]()
+
+    def limited(self: threading.Thread) -> None:
+        begun.append(1)
+        if len(begun) > 1:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as few:
+        few.setattr(threading.Thread, "start", limited)
+        result = bench.run("-w", "2", "--processes", "2")
+    held = [Board(job).claim(one) for one in job.shards() if one not in job.finished()]
+
+    assert 10 == result.returncode
+    assert "may not start more threads" in result.stderr
+    assert None not in held
+    for one in held:
+        assert one is not None
+        one.close()

@@ -708,14 +708,16 @@ def test_a_later_job_makes_what_has_changed(bench: Bench, layout: str) -> None:
     assert 3 == len(asked)
 
 
-def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench) -> None:
-    """In folders by id, as its own."""
+@pytest.mark.parametrize("then", ["flat", "hashed"])
+@pytest.mark.parametrize("now", ["flat", "hashed"])
+def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench, then: str, now: str) -> None:
+    """In folders by id or side by side, whatever the later one does."""
     ids = bench.records(3)
-    bench.job(ids, "--layout", "hashed")
+    bench.job(ids, "--layout", then)
     bench.run()
     earlier = bench.path / "packages"
     bench.path = bench.place / "later"
-    words = ("--layout", "hashed", "--if-changed", "--previous", earlier)
+    words = ("--layout", now, "--if-changed", "--previous", earlier)
     bench.job(ids, *words)
 
     assert 3 == told(bench.run("--json"))["made"]["unchanged"]

@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from email.utils import formatdate
 from pathlib import Path
 
 import bagit
 import pytest
 from packages import Harvest, by_name, sip_json
 
+from bagit_create.answers import retry_after
 from bagit_create.sandbox import Fault, Sandbox
 
 
@@ -314,6 +317,28 @@ def test_a_date_in_retry_after_is_understood(harvest: Harvest, sandbox: Sandbox)
 
     assert (0, 7) == (soon["status"], never["exit_code"])
     assert "2100-12-31" in never["hint"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_a_date_in_retry_after_is_in_utc_wherever_the_reader_is(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one of a server that forgets to say so."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        soon = formatdate(time.time() + 600).removesuffix(" -0000")
+        told = retry_after({"Retry-After": soon})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert told is not None and 0 < told <= 600
+
+
+def test_of_two_in_retry_after_the_longer_counts() -> None:
+    """The server's, and that of a proxy before it (RFC 9110 section 5.3)."""
+    assert 60 == retry_after({"Retry-After": "5, 60"})
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,47 @@ def test_what_has_no_oai_identifier_is_not_passed_over_in_silence(
     ]
 
     assert [True, False, False] == [any("no OAI" in one for one in some) for some in notes]
+
+
+@pytest.mark.parametrize("rounds_ms", [1000, DAY_MS])
+@pytest.mark.parametrize("gap_ms", [0, 10])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_search_of_coarse_times_and_bounds_is_not_halved_without_end(
+    rounds_ms: int, gap_ms: int, is_named: bool, lists: Lists, sandbox: Sandbox, monkeypatch: Any
+) -> None:
+    """More of one day than a search hands out: both halves of a part of it have the same hits."""
+    monkeypatch.setattr(windows, "WALL", 200)
+    monkeypatch.setattr(searches, "WINDOW", 200)
+    crowd_of(sandbox, "cds-videos", [Run(40_000 // max(1, gap_ms), "2015-01-01", gap_ms)])
+    search = sandbox.app("cds-videos").searches
+    search.rounds_ms = rounds_ms
+    if is_named:
+        search.keeps_count = False
+    else:
+        monkeypatch.setattr(search, "total", lambda found: min(found, 200))
+
+    def give_up(number: int) -> None:
+        assert number < 2000
+
+    search.before_each = give_up
+    done = lists("cds-videos")
+
+    assert done.error is None and "the search hands out no more" in done.tally.cut
+    assert len(sandbox.seen) < 1500
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-videos"])
+def test_a_bound_that_is_given_as_the_total_of_a_moment_is_no_end(
+    source: str, lists: Lists, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More were created at once than a search hands out, and others later."""
+    monkeypatch.setattr(windows, "WALL", 200)
+    monkeypatch.setattr(searches, "WINDOW", 200)
+    bulk, later = Run(300, "2015-01-01T00:00:00Z", 0), Run(50, "2016-01-01T00:00:00Z", DAY_MS)
+    crowd = crowd_of(sandbox, source, [bulk, later])
+    search = sandbox.app(source).searches
+    monkeypatch.setattr(search, "total", lambda found: min(found, 200))
+    done = lists(source)
+
+    assert {crowd.one(n).recid for n in range(300, 350)} <= set(done.ids)
+    assert done.error is None and "the search hands out no more" in done.tally.cut

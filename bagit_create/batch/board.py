@@ -109,8 +109,9 @@ class Board:
         with self._lock:
             self._alive.add(claimed)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._beat, name="bic-batch", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._beat, name="bic-batch", daemon=True)
+                thread.start()
+                self._thread = thread
         try:
             yield
         finally:

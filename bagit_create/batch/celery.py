@@ -30,8 +30,7 @@ from .folder import JobFolder, Shard, reading
 from .items import Item
 from .ledger import Lost
 from .outcome import Outcome, Totals
-from .run import take_up
-from .survey import survey
+from .survey import survey, take_up
 
 try:
     from celery import Celery, shared_task, signals

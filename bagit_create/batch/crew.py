@@ -8,7 +8,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Protocol
 
-from ..errors import BicError
+from ..errors import BicError, SipError
 from ..model import Events
 from .board import Board
 from .folder import JobFolder, Shard
@@ -68,7 +68,15 @@ class Crew:
         """Whether the only shard was another worker's."""
         for number, (maker, ended) in enumerate(zip(self._makers, self._ended, strict=True)):
             work = partial(copy_context().run, self._work, maker, ended)
-            threading.Thread(target=work, name=f"bic-worker-{number}", daemon=True).start()
+            try:
+                threading.Thread(target=work, name=f"bic-worker-{number}", daemon=True).start()
+            except RuntimeError as err:
+                self._errors.append(err)
+                self.stop()  # those that have begun
+                for other in range(number, len(self._makers)):
+                    self._makers[other].close()
+                    self._ended[other].set()
+                return
 
     def _work(self, maker: Maker, ended: threading.Event) -> None:
         events = self._events
@@ -131,7 +139,22 @@ class Crew:
         for err in self._errors:
             if isinstance(err, Fatal):
                 raise err.error
+            if lacks_threads(err):
+                raise no_threads() from err
             if isinstance(err, BicError) or not isinstance(err, Exception):
                 raise err
         if self._errors:
             raise self._errors[0]
+
+
+def lacks_threads(err: BaseException) -> bool:
+    """Whether this is how Python says that the system allows no thread more."""
+    return isinstance(err, RuntimeError) and "start new thread" in str(err)
+
+
+def no_threads() -> SipError:
+    """The error for that."""
+    return SipError(
+        "This process may not start more threads.",
+        hint="use fewer --workers or --jobs, or allow more ('ulimit -u')",
+    )

@@ -28,6 +28,8 @@ from ..options import JobOptions
 from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
+from .crew import lacks_threads, no_threads
+from .folder import hashed_name
 from .items import Item
 from .ledger import Gone
 from .maker import Fatal
@@ -102,8 +104,8 @@ class Harvester:
     def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
         """See :class:`bagit_create.batch.maker.Maker`."""
         options = self._options_of(item, place)
-        if options.previous is not None and (part := options.previous / place.name).is_dir():
-            options = replace(options, previous=part)  # packages of a job that lie as ours do
+        if options.previous is not None and (part := options.previous / hashed_name(item)).is_dir():
+            options = replace(options, previous=part)  # the packages of a large job
 
         def confirm(result: Result, holder: Path) -> None:
             here = holder.parent == place / FOLDER
@@ -127,6 +129,8 @@ class Harvester:
                 self._count(err, refused or self._kept.login.turned_away)
                 return failed(item, err)
             except Exception as err:  # a bug of ours must not end a run of a million records
+                if lacks_threads(err):  # which the next record would find as well
+                    raise Fatal(no_threads()) from err
                 text = own.redact(f"{type(err).__name__}: {err}")
                 log.STANDARD.error("unexpected error with %s: %s", item.recid, log.visible(text))
                 log.STANDARD.debug("%s", own.redact(traceback.format_exc()))

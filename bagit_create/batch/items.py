@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 from urllib.parse import parse_qsl, urlsplit
 
 from .. import access, config
@@ -36,6 +37,25 @@ class Item:
             {"n": self.number, "source": self.source, "recid": self.recid}, ensure_ascii=False
         )
         return text + "\n"
+
+
+def lines_of(stream: IO[str]) -> Iterator[str]:
+    """The lines of a list, for :meth:`Lines.read`; what is no list may have one that no memory
+    holds.
+
+    :raises InputError: for such a line.
+    """
+    number = 0
+    while text := stream.readline(LONGEST_LINE + 2):
+        number += 1
+        if len(text) > LONGEST_LINE + 1:
+            raise InputError(
+                f"This is no list of records: line {number} is longer than {LONGEST_LINE}"
+                " characters.",
+                where=visible(text[:80]),
+                hint="is this a list, with one record a line?",
+            )
+        yield text
 
 
 class Lines:

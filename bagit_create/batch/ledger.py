@@ -125,7 +125,7 @@ def is_over(path: Path, clock: float) -> bool:
     """
     try:
         touched = path.stat().st_mtime
-        if "left" in last_line(path):
+        if touched <= 0 or "left" in last_line(path):
             return True
         owner = head(path).get("owner")
     except FileNotFoundError:
@@ -213,8 +213,11 @@ class Claim:
 
     def leave(self) -> None:
         """Let others go on with what is not finished."""
-        with suppress(OSError):
+        try:
             self._write(LEFT)
+        except OSError:  # the disk is full: that takes no room, and no other file is so old
+            with suppress(OSError):
+                os.utime(self._fd, (0, 0))
 
     def close(self) -> None:
         """This worker does no more about the shard."""

@@ -16,13 +16,14 @@ from typing import Any
 
 from .. import budget, errors, log
 from ..errors import BicError, InputError, Interrupted
+from ..main import failure
 from ..model import Silent
 from .child import Orders, crew_for
-from .crew import GRACE_S, LOOK_S, BatchEvents
-from .folder import JobFolder, not_written
+from .crew import GRACE_S, LOOK_S, BatchEvents, no_threads
+from .folder import JobFolder
 from .items import Item
 from .outcome import Outcome, Totals, from_line
-from .survey import Survey, survey
+from .survey import survey, take_up
 
 START = (
     "import json, sys;"
@@ -83,21 +84,6 @@ def run(
         if number == 1:
             budget.leave()  # what this process does next is no part of the job
     return followed.totals
-
-
-def take_up(job: JobFolder, found: Survey) -> None:
-    """Give the workers what the logs have lost of shards that had come to their end.
-
-    :raises SipError: if the job folder cannot be written.
-    """
-    for shard in found.cut:
-        try:
-            job.reopen(shard)
-        except OSError as err:
-            raise not_written(err, job.path) from err
-        log.warning(
-            f"the log of shard {shard.name} is not whole: what it has lost is taken up again"
-        )
 
 
 def _usual_processes() -> int:
@@ -176,7 +162,14 @@ class _Processes:
         # Ctrl-C in Thread.join() makes Python 3.11 take the thread for ended.
         self._ended = [threading.Event() for _ in range(number)]
         for index in range(number):
-            threading.Thread(target=self._keep, args=(index,), daemon=True).start()
+            try:
+                threading.Thread(target=self._keep, args=(index,), daemon=True).start()
+            except RuntimeError:
+                self._fatal = self._fatal or failure(no_threads())
+                self._stop()  # those that have begun
+                for ended in self._ended[index:]:
+                    ended.set()
+                return
 
     def wait(self) -> None:
         """Wait for all of them.

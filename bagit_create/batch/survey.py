@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .folder import JobFolder, Shard, reading
+from .. import log
+from .folder import JobFolder, Shard, not_written, reading
 from .jobfile import DAMAGED
 from .ledger import generations, head, is_over, last_line, log_name, read
 from .outcome import MOST, Totals
@@ -167,3 +168,18 @@ def _without_retried(job: JobFolder, rounds: set[int], totals: Totals) -> None:
             totals.failed[kind] = max(0, totals.failed.get(kind, 0) - count)
             if not totals.failed[kind]:
                 del totals.failed[kind]
+
+
+def take_up(job: JobFolder, found: Survey) -> None:
+    """Give the workers what the logs have lost of shards that had come to their end.
+
+    :raises SipError: if the job folder cannot be written.
+    """
+    for shard in found.cut:
+        try:
+            job.reopen(shard)
+        except OSError as err:
+            raise not_written(err, job.path) from err
+        log.warning(
+            f"the log of shard {shard.name} is not whole: what it has lost is taken up again"
+        )

@@ -105,6 +105,7 @@ def create(
     one machine is given to 'bic batch run'.
     """
     from ..batch import create as create_job
+    from ..batch.items import lines_of
     from .job import job_options as job_from
 
     for name, usual in (("jobs", JOBS), ("max_wait", MAX_WAIT_S)):
@@ -120,7 +121,7 @@ def create(
         with click.open_file(list_ or "-", encoding="utf-8-sig") as lines:
             made = create_job(
                 Path(job),
-                lines,
+                lines_of(lines),
                 options,
                 target=Path(target) if target else None,
                 shard_size=shard_size,

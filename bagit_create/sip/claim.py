@@ -31,6 +31,18 @@ _lock = threading.Lock()
 _count = 0
 
 
+def _forget() -> None:
+    """In a process that was forked: what its parent has is none of it, and no thread came along
+    that would set the lock free."""
+    global _lock
+    _lock = threading.Lock()
+    _held.clear()
+    _beating.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 def own_name(name: str) -> str:
     """The name of a new folder of this run; :func:`release` it in the end."""
     global _count
