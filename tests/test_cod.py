@@ -67,7 +67,9 @@ def test_a_record_without_files_says_so(harvest: Harvest) -> None:
     """It is a package of its metadata."""
     result = harvest(1, "cod")
 
-    assert (0, ["the record lists no files"]) == (result["files"], result["warnings"])
+    # Where tests put their packages may be a long way down, which is warned of too.
+    told = [one for one in result["warnings"] if "longer than" not in one]
+    assert (0, ["the record lists no files"]) == (result["files"], told)
 
 
 def test_equal_names_keep_their_directories(harvest: Harvest) -> None:
