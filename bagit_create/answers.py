@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -159,12 +160,19 @@ def check_redirect(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or a date."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch("[0-9]+", text):
-        return float(min(int(text[:12]), 10**9))
+    """Read ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or a date.
+
+    If a server and one before it have each written one, they stand side by side; the longer counts.
+    """
+    text = headers.get("Retry-After", "")
+    numbers = [one.strip() for one in text.split(",")]
+    if all(re.fullmatch("[0-9]+", one) for one in numbers):
+        return float(min(max(int(one[:12]) for one in numbers), 10**9))
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        told = parsedate_to_datetime(text)
+        if told.tzinfo is None:  # RFC 9110 section 5.6.7: every date is in UTC
+            told = told.replace(tzinfo=UTC)
+        return max(0.0, told.timestamp() - time.time())
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

@@ -3,9 +3,10 @@
 A single run signs on and is done. A process that makes a thousand records signs on once for each
 server: its threads share the cookies, and the first request that is answered as a guest's would be
 signs on again and is sent again. How Invenio 1 shows that a session has ended: it redirects what is
-closed to its login page, and to every request it gives the cookie of a new session (inveniosoftware
-/invenio, maint-1.2, ``modules/webaccess`` and ``modules/websession``). The latter counts, because
-what is open to all is answered to a guest as well, with less in it.
+closed to its login page, and replaces or takes back the cookie of a session that it does not know
+(inveniosoftware/invenio, ``modules/webaccess`` and ``modules/websession``). The latter counts
+because a guest is answered too where a record is open to all, with less in it. Whether every
+version does so is not known, and therefore no sign-on is relied on for longer than an hour.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ LOGIN, REFUSED, REPLACED = "login", "401", "cookie"
 cookie. Each may tell something else; that is learned by signing on once more."""
 IN_VAIN = 3
 """Sign-ons in a row that changed nothing, after which such a sign is taken for something else."""
+LONGEST_S = 3600.0
+"""Seconds after which a sign-on is made anew, well before servers end one: Shibboleth's own setting
+is eight hours, Invenio's two days."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
 """Seconds for which that holds; twice as long each time."""
 _LOGIN = re.compile("/login|/adfs/ls|/auth/realms/|/Shibboleth.sso/", re.IGNORECASE)
@@ -61,18 +65,18 @@ class NotSignedOn(BicError):
 class SignedOn:
     """What one sign-on brought.
 
-    ``values`` are the cookies that stand for the session, by name; ``until`` is the Unix time, if
-    any, at which the first of them is over.
+    ``values`` are the cookies that stand for the session, by name; ``until`` is the Unix time until
+    which it is relied on.
     """
 
     jar: CookieJar
     values: Mapping[str, str]
-    until: float | None
+    until: float
 
     @property
     def is_over(self) -> bool:
         """Whether its time is over."""
-        return self.until is not None and time.time() >= self.until
+        return time.time() >= self.until
 
 
 class Session:
@@ -123,6 +127,7 @@ class Session:
         """Note whether a sign stood after a sign-on, too: then it tells something else."""
         with self._lock:
             self._vain[sign] = many = self._vain.get(sign, 0) + 1 if in_vain else 0
+            self._pauses.pop(sign, None)
             if many >= IN_VAIN:
                 pause = min(FIRST_PAUSE_S * 2 ** min(many - IN_VAIN, 10), LONGEST_PAUSE_S)
                 self._pauses[sign] = time.monotonic() + pause
@@ -277,7 +282,7 @@ def _sign(response: Response, url: str, signed: SignedOn) -> str:
 
 def _signed_on(jar: CookieJar, host: str) -> SignedOn:
     now = time.time()
-    values, times = {}, []
+    values, times = {}, [now + LONGEST_S]
     for cookie in jar:
         domain = cookie.domain.lstrip(".")
         is_sent_there = host == domain or host.endswith(f".{domain}")
@@ -285,4 +290,4 @@ def _signed_on(jar: CookieJar, host: str) -> SignedOn:
             values[cookie.name] = cookie.value
             if cookie.expires is not None and cookie.expires > now:
                 times.append(float(cookie.expires))
-    return SignedOn(jar, values, min(times, default=None))
+    return SignedOn(jar, values, min(times))

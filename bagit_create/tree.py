@@ -6,6 +6,7 @@ never opened.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Tree:
     def scan(self) -> None:
         """List everything below the root; no file is opened and no link entered.
 
-        :raises OSError: if something vanishes meanwhile.
+        :raises OSError: if something vanishes meanwhile, or no more files may be open.
         """
         path = self._path
         facts = path.stat()
@@ -104,7 +105,9 @@ class Tree:
                 raise PermissionError
             with os.scandir(place) as entries:
                 return iter(sorted(entries, key=lambda one: os.fsencode(one.name)))
-        except OSError:
+        except OSError as err:
+            if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise  # the folder has nothing to do with it
             self.unreadable.append(folder or ".")
             return iter(())
 

@@ -1,6 +1,6 @@
-"""A process that asks a server for records: ``asking.py URL FOLDER THREADS SECONDS [TOKEN]``.
+"""A process that asks a server for records: ``asking.py URL FOLDER THREADS [TOKEN]``.
 
-It prints the statuses it got, and the longest wait it was told.
+It asks until its standard input ends, and prints the statuses it got.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from bagit_create.credentials import Secret
 from bagit_create.errors import BicError, Interrupted
 from bagit_create.wire import Wire
 
+MORE_S = 0.2
+"""Seconds for which it is asked on when it is enough: what must not happen has its chance."""
+LONGEST_S = 120.0
+"""Seconds after which somebody waits in vain."""
 
-def ask(
-    client: Client,
-    url: str,
-    seconds: float,
-    threads: int = 1,
-    enough: Callable[[], bool] = lambda: False,
-) -> list[int]:
-    """Ask from so many threads for so long, or until it is enough and a bit more.
+
+def ask(client: Client, url: str, threads: int, enough: Callable[[], bool]) -> list[int]:
+    """Ask from so many threads until it is enough, and a bit more.
 
     :returns: the statuses that were not waited for.
     """
     found: list[int] = []
-    end = time.monotonic() + seconds
+    end = time.monotonic() + LONGEST_S
+    ended = threading.Event()
 
     def one() -> None:
-        while time.monotonic() < end:
+        while not ended.is_set():
             try:
                 found.append(client.get(url, what="Record", allow=(404, 429)).status)
             except Interrupted:
@@ -46,7 +46,8 @@ def ask(
         thread.start()
     while time.monotonic() < end and not enough():
         time.sleep(0.01)
-    time.sleep(min(0.2, max(0.0, end - time.monotonic())))
+    time.sleep(MORE_S)
+    ended.set()
     client.stop()
     for thread in asking:
         thread.join()
@@ -56,11 +57,18 @@ def ask(
 
 def main() -> None:
     """See above."""
-    url, folder, threads, seconds, *token = sys.argv[1:]
+    url, folder, threads, *token = sys.argv[1:]
+    over = threading.Event()
+
+    def read_on() -> None:
+        sys.stdin.read()
+        over.set()
+
+    threading.Thread(target=read_on, daemon=True).start()
     budget.share(Path(folder))
     wire = Wire(url, token=Secret(token[0]) if token else None)
     client = Client(wire, retries=100, max_wait=3600)
-    print(*ask(client, f"{url}/api/records/1", float(seconds), int(threads)))
+    print(*ask(client, f"{url}/api/records/1", int(threads), over.is_set))
 
 
 if __name__ == "__main__":

@@ -206,6 +206,10 @@ class Watch:
         self._done.set()
         self._thread.join()
 
+    def saw(self, *programs: bytes) -> bool:
+        """Whether each of them has been seen."""
+        return all(any(one in line for line in self.seen.copy()) for one in programs)
+
     def _look(self) -> None:
         while not self._done.wait(0.01):
             parents, lines = {}, {}

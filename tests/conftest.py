@@ -9,11 +9,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from packages import Harvest
 
 from bagit_create import budget
 from bagit_create.main import process
 from bagit_create.sandbox import Sandbox
+
+# A machine that does much else is no failure, and every run tries the same examples: what one
+# finds, the next one finds too.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Workers for ``-n auto``: more than there are processors, since many tests only wait."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # which xdist obeys
+    return max(2, round(1.5 * processors()))
+
+
+def processors() -> int:
+    """How many this process may use: a container often has a part of them only."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:  # control groups version 2, as in the kernel's documentation of cpu.max
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(there or 1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return there or 1
 
 
 @pytest.fixture(autouse=True)

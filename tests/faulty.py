@@ -276,9 +276,9 @@ FAULTS: dict[str, tuple[Fault, End]] = {
             ("at its last byte", 1, 1),
         )
     },
-    "it is silent": (raw(says(b""), seconds=2), UNREACHABLE),
-    "it falls silent in the headers": (raw(begins(30), seconds=2), UNREACHABLE),
-    "it falls silent in the body": (raw(told(part=0.5), seconds=2), BROKEN),
+    "it is silent": (raw(says(b""), seconds=3600), UNREACHABLE),
+    "it falls silent in the headers": (raw(begins(30), seconds=3600), UNREACHABLE),
+    "it falls silent in the body": (raw(told(part=0.5), seconds=3600), BROKEN),
     "the first byte comes late": (Fault("slow-first-byte", seconds=0.1), HARMLESS),
     # how the body comes
     "the chunks have no end": (raw(chunked(b"")), BROKEN),

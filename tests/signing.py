@@ -162,10 +162,10 @@ class Entrance(ThreadingHTTPServer):
             self._left[session] = left - 1
             return left > 0
 
-    def end_all(self) -> None:
-        """Forget all sessions."""
+    def end(self, session: str) -> None:
+        """Forget a session."""
         with self._lock:
-            self._left.clear()
+            self._left.pop(session, None)
 
     def put(self, recid: str, *names: str, closed: bool = True) -> str:
         """Put a record with small files in place; its id."""

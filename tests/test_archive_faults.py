@@ -566,7 +566,6 @@ SEEDS = {name: make(in_base(SMALL)) for name, (_, make) in FORMS.items()}
 @pytest.mark.parametrize("form", FORMS)
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())
@@ -589,7 +588,6 @@ def test_whatever_bytes_are_changed_nothing_breaks(
 @pytest.mark.parametrize("form", ["pax", "gnu", "zip", "zip-stored", "zip-stream"])
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from batches import Bench, bench, told
+from gates import LONG_S, gate
 
 from bagit_create import batch
 from bagit_create.batch import JobFolder, Orders, retry, run
@@ -26,6 +28,8 @@ from bagit_create.errors import BicError, SipError
 from bagit_create.sandbox import Fault
 
 __all__ = ["bench"]
+
+MEMORY = Path("/dev/shm")
 
 
 def room(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
@@ -125,7 +129,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_tells(bench: Bench, processes: 
             stdout=subprocess.DEVNULL,
             stderr=unread,
             env=bench.environment,
-            timeout=60,
+            timeout=LONG_S,
         )
 
     assert 0 == made.returncode
@@ -243,15 +247,16 @@ def test_a_target_that_goes_away_is_not_made_anew(bench: Bench, words: tuple[str
 
 def test_a_target_that_goes_away_under_a_record_is_no_failure_of_it(bench: Bench) -> None:
     """The next run makes it."""
-    bench.sandbox.fault("a.txt", Fault("slow-first-byte", seconds=0.4))
     ids = bench.records(2)
     out = bench.place / "out"
     bench.job(ids, "--target", out)
-    running = bench.start("run", bench.path, "-w", "1", "--processes", "1")
-    while not list(out.glob(".bic-staging/*/parts")):
-        time.sleep(0.01)
-    out.rename(bench.place / "gone")
-    running.communicate(timeout=60)
+    with gate() as held:
+        bench.sandbox.fault("a.txt", held.fault)
+        running = bench.start("run", bench.path, "-w", "1", "--processes", "1")
+        held.wait()
+        out.rename(bench.place / "gone")
+        held.open()
+        running.communicate(timeout=LONG_S)
 
     assert 10 == running.returncode
     assert {"pending"} == set(bench.outcomes().values())
@@ -331,12 +336,13 @@ def test_what_a_killed_worker_left_beside_its_package_goes(bench: Bench, elsewhe
     """With another disk to work on that is all of the package once more."""
     (recid,) = bench.records(1)
     job = bench.job([recid])
-    work = Path("/dev/shm", f"bic-{os.getpid()}") if elsewhere else job.target
+    disk = MEMORY if MEMORY.is_dir() else bench.place
+    work = Path(tempfile.mkdtemp(dir=disk, prefix="bic-test-")) if elsewhere else job.target
     words = ["-w", "1", "--processes", "1", *(("--workdir", str(work)) if elsewhere else ())]
     killed = subprocess.run(
         [sys.executable, "-c", AT_ITS_END, "batch", "run", str(job.path), *words],
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
     try:
         assert -9 == killed.returncode
@@ -404,7 +410,7 @@ def test_an_unexpected_error_tells_no_token(bench: Bench, words: tuple[str, ...]
         capture_output=True,
         text=True,
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
 
     assert 8 == made.returncode
@@ -464,7 +470,7 @@ def test_without_standard_input_a_list_must_be_named(bench: Bench) -> None:
         capture_output=True,
         text=True,
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
 
     assert 2 == made.returncode

@@ -9,12 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from batches import Bench, bench, told
+from gates import FOR_EVER_S, LONG_S, gate, until
 
 from bagit_create import batch, budget, validation
 from bagit_create.batch import Item, JobFolder, Orders, Outcome
@@ -28,14 +29,6 @@ from bagit_create.sandbox import Fault
 from bagit_create.sip import claim
 
 __all__ = ["bench"]
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that happens soon."""
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 # -- the plain case -----------------------------------------------------------------------------
@@ -107,7 +100,7 @@ def test_two_runs_at_the_same_time_make_each_record_once(bench: Bench) -> None:
     bench.job(ids)
     runs = [bench.start("run", bench.path, "-w", "2") for _ in range(2)]
     for one in runs:
-        one.communicate(timeout=60)
+        one.communicate(timeout=LONG_S)
 
     assert [0, 0] == [one.returncode for one in runs]
     assert ids == bench.packages()
@@ -156,7 +149,7 @@ def test_a_token_reaches_every_worker_and_stands_nowhere(bench: Bench) -> None:
 
 def test_a_tokens_process_list_does_not_show_it(bench: Bench) -> None:
     """No process of the run has it among its arguments or its environment."""
-    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=20))
+    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=FOR_EVER_S))
     bench.job(bench.records(2))
     secret = bench.place / "token"
     secret.write_text("abcdef-very-secret-token\n")
@@ -171,7 +164,7 @@ def test_a_tokens_process_list_does_not_show_it(bench: Bench) -> None:
             except OSError:
                 continue
     run.send_signal(signal.SIGTERM)
-    run.communicate(timeout=60)
+    run.communicate(timeout=LONG_S)
 
     assert b"very-secret" not in shown
     kept = [path.read_bytes() for path in bench.path.rglob("*") if path.is_file()]
@@ -198,12 +191,13 @@ def test_a_run_that_is_ended_goes_on_where_it_was(
 ) -> None:
     """Exit code 130, soon; nothing is lost, and nothing made twice."""
     ids = bench.records(12)
-    bench.sandbox.fault("/api/records/[0-9]*$", Fault("slow-first-byte", seconds=0.3))
     bench.job(ids)
-    run = bench.start("run", bench.path, "-w", "3", "--processes", processes)
-    until(lambda: len(bench.packages()) >= 3)
-    run.send_signal(number)
-    _, said = run.communicate(timeout=30)
+    with gate(free=4) as held:
+        bench.sandbox.fault("/api/records/[0-9]*$", held.fault)
+        run = bench.start("run", bench.path, "-w", "3", "--processes", processes)
+        until(lambda: len(bench.packages()) >= 3)
+        run.send_signal(number)
+        _, said = run.communicate(timeout=LONG_S)
 
     assert 130 == run.returncode, said
     assert "run the job again" in said
@@ -213,42 +207,42 @@ def test_a_run_that_is_ended_goes_on_where_it_was(
     assert [] == list(JobFolder(bench.path).target.glob(".bic-staging/*"))
 
 
+def children_of(parent: int) -> list[int]:
+    """The processes that a process has started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (place / "stat").read_bytes().rpartition(b")")[2].split()
+            if int(told[1]) == parent:
+                found.append(int(place.name))
+    return found
+
+
 def test_a_killed_run_goes_on_where_it_was(bench: Bench) -> None:
     """All of its processes at once, without a word."""
     ids = bench.records(12)
-    bench.sandbox.fault("/api/records/[0-9]*$", Fault("slow-first-byte", seconds=0.3))
     bench.job(ids, "--shard-size", "4")
-    run = bench.start("run", bench.path, "-w", "3", "--processes", "2")
-    until(lambda: len(bench.packages()) >= 3)
-    children = [
-        int(path.name)
-        for path in Path("/proc").glob("[0-9]*")
-        if (path / "stat").exists() and f" {run.pid} " in _text(path / "stat")
-    ]
-    for pid in [*children, run.pid]:
-        os.kill(pid, signal.SIGKILL)
-    run.communicate(timeout=30)
+    with gate(free=4) as held:
+        bench.sandbox.fault("/api/records/[0-9]*$", held.fault)
+        run = bench.start("run", bench.path, "-w", "3", "--processes", "2")
+        until(lambda: len(bench.packages()) >= 3)
+        for pid in [*children_of(run.pid), run.pid]:
+            os.kill(pid, signal.SIGKILL)
+        run.communicate(timeout=LONG_S)
     bench.sandbox.clear()
 
     assert 0 == bench.run("-w", "2").returncode
     assert ids == bench.packages()
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
 def test_workers_end_when_their_parent_is_gone(bench: Bench) -> None:
     """Nobody is left to tell them."""
-    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=30))
+    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=FOR_EVER_S))
     bench.job(bench.records(4))
     run = bench.start("run", bench.path, "-w", "2", "--processes", "2")
     until(lambda: bench.asked() >= 2)
     os.kill(run.pid, signal.SIGKILL)
-    run.communicate(timeout=30)
+    run.communicate(timeout=LONG_S)
 
     until(lambda: all(one.gone for one in batch.survey(JobFolder(bench.path)).holders))
 
@@ -256,14 +250,14 @@ def test_workers_end_when_their_parent_is_gone(bench: Bench) -> None:
 def test_a_process_that_dies_is_replaced(bench: Bench) -> None:
     """The kernel takes the one that needs most memory."""
     ids = bench.records(8)
-    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=30), times=2)
+    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=FOR_EVER_S), times=2)
     bench.job(ids)
     run = bench.start("run", bench.path, "-w", "2", "--processes", "2")
     until(lambda: bench.asked() >= 2)
     holders = batch.survey(JobFolder(bench.path)).holders
     for pid in {one.pid for one in holders}:
         os.kill(pid, signal.SIGKILL)
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=LONG_S)
 
     assert 0 == run.returncode, said
     assert "another one goes on" in said
@@ -555,12 +549,15 @@ def test_running_workers_take_up_what_is_retried(bench: Bench) -> None:
     """Nobody need start them again."""
     ids = bench.records(2)
     bench.sandbox.fault("/api/records/7100001", Fault("status", status=404), times=1)
-    bench.sandbox.fault("/api/records/7100002", Fault("slow-first-byte", seconds=2), times=1)
     bench.job(ids)
-    run = bench.start("run", bench.path, "-w", "2", "--processes", "1")
-    until(lambda: "RecordNotFound" in bench.outcomes().values())
-    bench.bic("retry", bench.path)
-    _, said = run.communicate(timeout=30)
+    with gate() as held:
+        bench.sandbox.fault("/api/records/7100002$", held.fault, times=1)
+        run = bench.start("run", bench.path, "-w", "2", "--processes", "1")
+        until(lambda: "RecordNotFound" in bench.outcomes().values())
+        held.wait()
+        bench.bic("retry", bench.path)
+        held.open()
+        _, said = run.communicate(timeout=LONG_S)
 
     assert 0 == run.returncode, said
     assert ids == bench.packages()
@@ -571,7 +568,7 @@ def test_running_workers_take_up_what_is_retried(bench: Bench) -> None:
 
 def test_status_tells_who_is_at_work(bench: Bench) -> None:
     """Host, process, and whether it lives."""
-    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=20))
+    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=FOR_EVER_S))
     bench.job(bench.records(3), "--shard-size", "3")
     run = bench.start("run", bench.path, "-w", "1")
     until(lambda: bench.asked() >= 1)
@@ -590,7 +587,7 @@ def test_status_live_ends_with_the_job(bench: Bench) -> None:
     bench.job(bench.records(2))
     watch = bench.start("status", bench.path, "--live", "--json")
     bench.run()
-    said, _ = watch.communicate(timeout=30)
+    said, _ = watch.communicate(timeout=LONG_S)
     looks = [json.loads(line) for line in said.splitlines()]
 
     assert 0 == watch.returncode
@@ -707,14 +704,16 @@ def test_a_later_job_makes_what_has_changed(bench: Bench, layout: str) -> None:
     assert 3 == len(asked)
 
 
-def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench) -> None:
-    """In folders by id, as its own."""
+@pytest.mark.parametrize("then", ["flat", "hashed"])
+@pytest.mark.parametrize("now", ["flat", "hashed"])
+def test_the_packages_of_an_earlier_job_may_be_elsewhere(bench: Bench, then: str, now: str) -> None:
+    """In folders by id or side by side, whatever the later one does."""
     ids = bench.records(3)
-    bench.job(ids, "--layout", "hashed")
+    bench.job(ids, "--layout", then)
     bench.run()
     earlier = bench.path / "packages"
     bench.path = bench.place / "later"
-    words = ("--layout", "hashed", "--if-changed", "--previous", earlier)
+    words = ("--layout", now, "--if-changed", "--previous", earlier)
     bench.job(ids, *words)
 
     assert 3 == told(bench.run("--json"))["made"]["unchanged"]

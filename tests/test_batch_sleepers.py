@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from batches import Bench, bench
+from gates import LONG_S
 
 from bagit_create import batch, validation
 from bagit_create.batch import Item, JobFolder, Outcome
@@ -42,7 +43,7 @@ class Sleeper(Harvester):
         def begin_and_sleep(outcome: Outcome) -> None:
             begin(outcome)
             self.asleep.set()
-            assert self.woken.wait(30)
+            assert self.woken.wait(LONG_S)
 
         return super().make(item, place, begin_and_sleep)
 
@@ -96,12 +97,12 @@ def test_who_wakes_up_just_before_the_rename_makes_no_second_package(
 
         thread = threading.Thread(target=work)
         thread.start()
-        assert sleeper.asleep.wait(30)
+        assert sleeper.asleep.wait(LONG_S)
         silent = time.time() - claim.OTHER_HOST_S - 60
         os.utime(held.path, (silent, silent))
         Crew(job, Quiet(), lambda: Harvester(job.file.options, Quiet())).wait()
         sleeper.woken.set()
-        thread.join(30)
+        thread.join(LONG_S)
 
     assert (["lost"], []) == (ends, noted)
     made = list(job.target.iterdir())

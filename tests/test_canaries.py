@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from http.cookiejar import Cookie, CookieJar
 from http.server import ThreadingHTTPServer
@@ -23,11 +22,14 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from canary import CANARY, Bench, Given, Proxy, Watch, Way, assert_unseen, variable
 from faulty import FACTS, populate
+from faulty import told as as_told
+from gates import FOR_EVER_S, LONG_S, until
 from packages import everything
 
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.sandbox import gitlab as sandbox_gitlab
 from bagit_create.sandbox import indico as sandbox_indico
+from bagit_create.sandbox.server import Reply
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "oauth2:", "token="])
@@ -181,18 +183,15 @@ def test_an_interrupted_run_leaves_no_trace_of_it(way: Way, bench: Bench) -> Non
     """In what it keeps for the next one, and in the arguments of all that it started."""
     facts = FACTS[way.source]
     host = facts.file_host or way.source
-    bench.sandbox.fault(facts.file, Fault("stall", after=1, seconds=30), source=host)
+    bench.sandbox.fault(facts.file, Fault("stall", after=1, seconds=FOR_EVER_S), source=host)
     given = way.give(bench.keys, bench.config)
     arguments, given.arguments = given.arguments, [*given.arguments, "--jobs", "1"]
 
     with Watch() as watch, bench.begin(given) as program:
-        until = time.monotonic() + 30
-        while not any(re.search(facts.file, one.path) for one in bench.sandbox.seen):
-            assert time.monotonic() < until and program.poll() is None
-            time.sleep(0.01)
-        time.sleep(0.1)
+        until(lambda: any(re.search(facts.file, one.path) for one in bench.sandbox.seen))
+        until(lambda: watch.saw(b"bagit_create"))
         program.send_signal(signal.SIGINT)
-        told = program.communicate(timeout=30)[0]
+        told = program.communicate(timeout=LONG_S)[0]
 
     assert 130 == program.returncode, told
     assert_unseen("the terminal", told)
@@ -200,17 +199,21 @@ def test_an_interrupted_run_leaves_no_trace_of_it(way: Way, bench: Bench) -> Non
     given_openly = b"\0".join(map(os.fsencode, arguments)) if way.how.endswith("=") else b"\0\0"
     for line in watch.seen:
         assert_unseen("an argument", line.replace(given_openly, b""))
-    assert any(b"bagit_create" in line for line in watch.seen)
 
 
 @pytest.mark.parametrize("name", [variable("gitlab"), "$GITLAB_KEY", "--token-file"])
 def test_git_gets_it_in_no_argument(name: str, bench: Bench) -> None:
     """Nor does any helper that git starts; GitLab gets it from all of them."""
-    slow = Fault("slow-first-byte", seconds=0.2)
-    bench.sandbox.fault("/info/refs", slow, source="gitlab")
     given = Way("gitlab", name).give(bench.keys, bench.config)
 
     with Watch() as watch:
+
+        def once_seen(reply: Reply) -> bytes:
+            until(lambda: watch.saw(b"git\0", b"git-remote-http\0"))
+            return as_told()(reply)
+
+        late = Fault("raw", speak=once_seen)
+        bench.sandbox.fault("/info/refs", late, source="gitlab")
         code, told = bench.call(given)
 
     assert 0 == code, told
@@ -228,16 +231,23 @@ def test_git_gets_it_in_no_argument(name: str, bench: Bench) -> None:
 def test_bibdocfile_gets_no_session_in_its_arguments(bench: Bench) -> None:
     """It is a program of the server's, and asks nobody for anything."""
     program = bench.keys / "bibdocfile"
-    program.write_text("#!/bin/sh\nsleep 0.2\n")
+    seen = bench.keys / "seen"
+    program.write_text(f"#!/bin/sh\nuntil [ -e '{seen}' ]; do sleep 0.05; done\n")
     program.chmod(0o755)
     text = bench.config.read_text()
     bench.config.write_text(text.replace("[cds]\n", f"[cds]\nbibdocfile = '{program}'\n"))
 
+    def look() -> None:
+        until(lambda: watch.saw(b"bibdocfile"))
+        seen.touch()
+
     with Watch() as watch:
         given = Way("cds", "--invcookie").give(bench.keys, bench.config)
-        told = bench.call(given, "--bibdoc")[1]
+        looking = Thread(target=look)
+        looking.start()
+        bench.call(given, "--bibdoc")
+        looking.join()
 
-    assert any(b"bibdocfile" in line for line in watch.seen), told
     for line in watch.seen:
         assert_unseen("an argument", line)
     bench.assert_clean("cds")

@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery
 from click.testing import CliRunner, Result
-from redis import Redis
+from redis import Redis, RedisError
 
 from bagit_create import batch
 from bagit_create.batch import celery, folder
@@ -30,7 +31,7 @@ from bagit_create.options import JobOptions
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.transfer import download
 
-WAIT_S = 30
+WAIT_S = 120
 """For a condition that comes in a second or two, on a machine that does much else."""
 
 
@@ -51,27 +52,28 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Redis server on loopback."""
-    port = free_port()
-    words = [redis_server(), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    words = [redis_server(), "--bind", "127.0.0.1", "--save", ""]
     words += ["--dir", str(tmp_path_factory.mktemp("redis"))]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-
-    def answers() -> bool:
+    while True:
         with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", port)) == 0
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        server = subprocess.Popen([*words, "--port", str(port)], stdout=subprocess.DEVNULL)
+        address = f"redis://127.0.0.1:{port}/0"
 
-    wait_for(answers, "Redis answers")
-    yield f"redis://127.0.0.1:{port}/0"
+        def is_there() -> bool:
+            """Whether it answers; somebody else may have had the port first, and it has ended."""
+            with suppress(RedisError), Redis.from_url(address) as client:
+                return bool(client.info("server")["process_id"] == server.pid)
+            return server.poll() is not None
+
+        wait_for(is_there, "Redis answers")
+        if server.poll() is None:
+            break
+    yield address
     server.kill()
     server.wait()
 
@@ -428,9 +430,10 @@ def test_a_broker_that_is_away_is_7_and_its_password_is_kept(
 ) -> None:
     """Its address is told."""
     job = job_of(tmp_path, config_file, sandbox, 1, 1)
-    address = f"redis://ada:hush-hush@127.0.0.1:{free_port()}/0"
-
-    answer = call(str(job), "--engine", "celery", CELERY_BROKER_URL=address)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens: who connects is refused
+        address = f"redis://ada:hush-hush@127.0.0.1:{taken.getsockname()[1]}/0"
+        answer = call(str(job), "--engine", "celery", CELERY_BROKER_URL=address)
 
     assert 7 == answer.exit_code, answer.stderr
     assert "127.0.0.1" in answer.stderr

@@ -107,7 +107,7 @@ def test_a_changed_answer_is_no_surprise(
     }
 
     result = process(
-        recid, source, target=tmp_path / "out", config=config_file, retries=0, timeout=3, **options
+        recid, source, target=tmp_path / "out", config=config_file, retries=0, timeout=60, **options
     )
 
     assert result["exit_code"] not in (1, 10, 11), result

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from gates import begun, until
 from scripted import Asked, Scripted, cut, serving, whole
 
 from bagit_create.main import process
@@ -91,23 +93,21 @@ def test_json_is_for_programs(target: Path) -> None:
 def test_what_a_run_works_on_is_left_alone(server: Scripted, tmp_path: Path) -> None:
     """Until it is over."""
 
+    over = Event()
+
     def slow(_: Asked) -> Iterator[bytes]:
         made = whole(CONTENT)
         yield made[:400_000]
-        time.sleep(30)
+        over.wait()
 
     server.file("f.bin", slow)
     out = tmp_path / "out"
     line = [sys.executable, "-m", "bagit_create", "-q", "-s", "scripted", "--recid", "r"]
-    child = subprocess.Popen(
-        [*line, "--config", str(server.config(tmp_path)), "-t", str(out)], stderr=subprocess.PIPE
-    )
-    while "/api/records/r/files/f.bin/content" not in server.paths():
-        assert child.poll() is None
-        time.sleep(0.01)
-    told = clean(str(out)).stdout
-    child.kill()
-    child.communicate()
+    line += ["--config", str(server.config(tmp_path)), "-t", str(out)]
+    with begun(line, stderr=subprocess.DEVNULL):
+        until(lambda: "/api/records/r/files/f.bin/content" in server.paths())
+        told = clean(str(out)).stdout
+    over.set()
 
     assert told.startswith("in use: ")
     assert clean(str(out)).stdout.startswith("removed: ")

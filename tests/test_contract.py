@@ -59,7 +59,7 @@ LISTED = [pytest.param(facts, id=kind) for kind, facts in KINDS.items() if facts
 
 
 def harvest(facts: Facts, recid: str, config_file: Path, target: Path) -> dict[str, Any]:
-    return process(recid, facts.source, target=target, config=config_file, retries=1, timeout=3)
+    return process(recid, facts.source, target=target, config=config_file, retries=1, timeout=60)
 
 
 def test_every_kind_has_its_facts_here() -> None:

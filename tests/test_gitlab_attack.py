@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -28,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from gates import FOR_EVER_S, LONG_S, begun, until
 from packages import Harvest, by_name, everything, payload
 
 from bagit_create.errors import TransferError, Unreachable
@@ -276,22 +276,16 @@ def test_git_ends_with_the_run_that_started_it(
     number: int, sandbox: Sandbox, config_file: Path, tmp_path: Path
 ) -> None:
     """It and its helpers, however the run ends: it has the token in its environment."""
-    sandbox.fault("detector.git/git-upload-pack", Fault("stall", after=50, seconds=20))
+    sandbox.fault("detector.git/git-upload-pack", Fault("stall", after=50, seconds=FOR_EVER_S))
     words = [sys.executable, "-m", "bagit_create", "--source", "gitlab", "--recid", "7"]
     words += ["--config", str(config_file), "--target", str(tmp_path / "out"), "--quiet"]
     address = sandbox.url("gitlab")
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as run:
-        until = time.monotonic() + 30
-        while not running(f"remote-http\0origin\0{address}"):
-            assert time.monotonic() < until and run.poll() is None
-            time.sleep(0.05)
+    with begun(words, stderr=subprocess.DEVNULL) as run:
+        until(lambda: running(f"remote-http\0origin\0{address}"))
         run.send_signal(number)
-        run.wait(30)
-    until = time.monotonic() + 5
-    while (left := running(address)) and time.monotonic() < until:
-        time.sleep(0.05)
+        run.wait(LONG_S)
 
-    assert [] == left
+    until(lambda: not running(address), "the end of git")
 
 
 def test_git_on_a_full_disk_is_10(

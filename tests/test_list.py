@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gates import FOR_EVER_S, LONG_S
 from listed import command, lists_with
 
 from bagit_create import log
@@ -121,7 +122,7 @@ def test_who_has_read_enough_may_go(config_file: Path, sandbox: Sandbox) -> None
         assert b"9000000\n" == running.stdout.readline()
         running.stdout.close()
         assert b"" == running.stderr.read()
-        assert 0 == running.wait(30)
+        assert 0 == running.wait(LONG_S)
     assert len(sandbox.seen) < 2000
 
 
@@ -192,7 +193,7 @@ def test_a_failure_has_the_exit_code_of_its_kind(
 def test_ctrl_c_ends_with_130(config_file: Path, sandbox: Sandbox) -> None:
     """In one line."""
     sandbox.app("zenodo").searches.crowd = crowd(200)
-    sandbox.fault("created", Fault("stall", seconds=30))
+    sandbox.fault("created", Fault("stall", seconds=FOR_EVER_S))
     with subprocess.Popen(
         [sys.executable, "-m", "bagit_create", "list", "-s", "zenodo"],
         env={**os.environ, "BIC_CONFIG": str(config_file)},
@@ -203,7 +204,7 @@ def test_ctrl_c_ends_with_130(config_file: Path, sandbox: Sandbox) -> None:
         assert [running.stdout.readline() for _ in range(25)]
         running.send_signal(signal.SIGINT)
         assert b"Error: Interrupted.\n" == running.stderr.read()
-        assert 130 == running.wait(30)
+        assert 130 == running.wait(LONG_S)
 
 
 # -- what is refused --------------------------------------------------------------------------
@@ -341,7 +342,7 @@ def test_progress_is_told(config_file: Path, sandbox: Sandbox) -> None:
 def test_a_list_can_be_ended_from_another_thread(config_file: Path, sandbox: Sandbox) -> None:
     """It raises, wherever it is."""
     sandbox.app("zenodo").searches.crowd = crowd(100)
-    sandbox.fault("created", Fault("stall", seconds=30))
+    sandbox.fault("created", Fault("stall", seconds=FOR_EVER_S))
     listing = list_records(JobOptions(source="zenodo", config=config_file), Selection())
     # The server's thread ends it, when the second request is under way and nothing answers it.
     sandbox.app("zenodo").searches.before_each = lambda number: (

@@ -109,3 +109,94 @@ def test_a_page_that_is_cut_short_is_told_of_where_totals_are_bounds(
     done = lists(source)
 
     assert isinstance(done.error, UpstreamError) or done.tally.cut
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-rdm"])
+@pytest.mark.parametrize("until", [6, 9])
+def test_new_records_do_not_make_up_for_those_of_a_shard_that_failed(
+    source: str, until: int, lists: Lists, sandbox: Sandbox
+) -> None:
+    """For a while a third is neither shown nor counted, and meanwhile as many are published."""
+    size = {"zenodo": 25, "cds-rdm": 100}[source]
+    crowd = crowd_of(sandbox, source, [Run(12 * size, "2015-01-01T00:00:00Z", DAY_MS)])
+    before = {one.recid for one in crowd}
+    search = sandbox.app(source).searches
+
+    def ail(number: int) -> None:
+        crowd.removed = set(range(0, 12 * size, 3)) if 5 <= number < until else set()
+        if number == until:
+            crowd.runs.append(Run(12 * size, "2024-01-01T00:00:00Z", 1000))
+
+    search.before_each = ail
+    done = lists(source)
+
+    assert (None, 0) == (done.error, done.tally.shortfall)
+    assert before <= set(done.ids) or done.tally.cut == windows.AILING
+    assert until == 9 or not done.tally.cut
+
+
+def test_who_asks_for_times_of_a_server_that_knows_days_is_told(
+    lists: Lists, old: Interface
+) -> None:
+    """It lists the whole day."""
+    old.form = "day"
+    times = lists("cds", set="THESES", since="2020-02-01T12:00:00Z", until="2020-02-02").tally
+    days = lists("cds", set="THESES", since="2020-02-01", until="2020-02-02").tally
+
+    assert (2, 2) == (times.found, days.found)
+    assert [True, False] == [any("knows days" in n for n in one.notes) for one in (times, days)]
+
+
+def test_what_has_no_oai_identifier_is_not_passed_over_in_silence(
+    lists: Lists, old: Interface
+) -> None:
+    """All that a set has must have one."""
+    notes = [
+        lists("cds", **more).tally.notes for more in ({}, {"set": "THESES"}, {"via": "search"})
+    ]
+
+    assert [True, False, False] == [any("no OAI" in one for one in some) for some in notes]
+
+
+@pytest.mark.parametrize("rounds_ms", [1000, DAY_MS])
+@pytest.mark.parametrize("gap_ms", [0, 10])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_search_of_coarse_times_and_bounds_is_not_halved_without_end(
+    rounds_ms: int, gap_ms: int, is_named: bool, lists: Lists, sandbox: Sandbox, monkeypatch: Any
+) -> None:
+    """More of one day than a search hands out: both halves of a part of it have the same hits."""
+    monkeypatch.setattr(windows, "WALL", 200)
+    monkeypatch.setattr(searches, "WINDOW", 200)
+    crowd_of(sandbox, "cds-videos", [Run(40_000 // max(1, gap_ms), "2015-01-01", gap_ms)])
+    search = sandbox.app("cds-videos").searches
+    search.rounds_ms = rounds_ms
+    if is_named:
+        search.keeps_count = False
+    else:
+        monkeypatch.setattr(search, "total", lambda found: min(found, 200))
+
+    def give_up(number: int) -> None:
+        assert number < 2000
+
+    search.before_each = give_up
+    done = lists("cds-videos")
+
+    assert done.error is None and "the search hands out no more" in done.tally.cut
+    assert len(sandbox.seen) < 1500
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-videos"])
+def test_a_bound_that_is_given_as_the_total_of_a_moment_is_no_end(
+    source: str, lists: Lists, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More were created at once than a search hands out, and others later."""
+    monkeypatch.setattr(windows, "WALL", 200)
+    monkeypatch.setattr(searches, "WINDOW", 200)
+    bulk, later = Run(300, "2015-01-01T00:00:00Z", 0), Run(50, "2016-01-01T00:00:00Z", DAY_MS)
+    crowd = crowd_of(sandbox, source, [bulk, later])
+    search = sandbox.app(source).searches
+    monkeypatch.setattr(search, "total", lambda found: min(found, 200))
+    done = lists(source)
+
+    assert {crowd.one(n).recid for n in range(300, 350)} <= set(done.ids)
+    assert done.error is None and "the search hands out no more" in done.tally.cut

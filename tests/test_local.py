@@ -7,8 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -138,19 +138,26 @@ def test_special_files_are_left_out_and_named(tree: Path) -> None:
     assert {"pipe": "special file (FIFO)", "sock": "special file (socket)"} == reasons
 
 
-def test_what_cannot_be_read_is_named_and_nothing_is_packaged(tree: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that other users may look into; pytest closes its own whenever it begins."""
+    with tempfile.TemporaryDirectory(prefix="bic-test-") as made:
+        os.chmod(made, 0o755)
+        yield Path(made)
+
+
+def test_what_cannot_be_read_is_named_and_nothing_is_packaged(everybodys: Path) -> None:
     """All of it in one message: the caller may delete the folder after a success."""
+    tree, out = everybodys / "tree", everybodys / "out"
+    tree.mkdir()
     for name in ("a.txt", "b.txt", "fine.txt"):
         (tree / name).write_text(name)
     (tree / "closed").mkdir()
     (tree / "closed").chmod(0)
     (tree / "a.txt").chmod(0)
     (tree / "b.txt").chmod(0)
-    for folder in (tmp_path, *tmp_path.parents):
-        if "pytest-" in str(folder):
-            folder.chmod(0o755)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out").chmod(0o777)
+    out.mkdir()
+    out.chmod(0o777)
     # Root can read everything. The child loads what it needs by a first run, then drops its rights.
     code = (
         "import json, os, sys; from bagit_create.main import process\n"
@@ -159,7 +166,7 @@ def test_what_cannot_be_read_is_named_and_nothing_is_packaged(tree: Path, tmp_pa
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(json.dumps(process(source_path=sys.argv[1], target=sys.argv[2], **one)))"
     )
-    places = [str(tree), str(tmp_path / "out"), str(tmp_path / "first")]
+    places = [str(tree), str(out), str(everybodys / "first")]
 
     done = subprocess.run(
         [sys.executable, "-c", code, *places], capture_output=True, text=True, check=True
@@ -169,7 +176,7 @@ def test_what_cannot_be_read_is_named_and_nothing_is_packaged(tree: Path, tmp_pa
     assert 8 == result["exit_code"]
     assert all(name in result["where"] for name in ("a.txt", "b.txt", "closed"))
     assert "fine.txt" not in result["where"]
-    assert [] == list((tmp_path / "out").iterdir())
+    assert [] == list(out.iterdir())
     (tree / "closed").chmod(0o755)
 
 
@@ -257,27 +264,25 @@ def test_the_same_folder_and_author_have_the_same_id(tree: Path) -> None:
     assert "own" == package(tree, recid="own")["recid"]
 
 
-def test_a_file_that_grows_while_it_is_copied_is_no_success(tree: Path) -> None:
+def test_a_file_that_grows_while_it_is_copied_is_no_success(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its bytes would be those of no moment."""
     path = tree / "growing.bin"
-    path.write_bytes(bytes(80_000_000))
-    ended = threading.Event()
+    path.write_bytes(bytes(8_000_000))
+    real = copy_module.read_block
 
-    def grow() -> None:
-        with path.open("ab") as file:
-            while not ended.wait(0.001):
+    def read_and_grow(descriptor: int) -> memoryview:
+        block: memoryview = real(descriptor)
+        if path.stat().st_size < 8_000_100:
+            with path.open("ab") as file:
                 file.write(b"more")
-                file.flush()
+        return block
 
-    writer = threading.Thread(target=grow)
-    writer.start()
-    try:
-        result = package(tree)
-    finally:
-        ended.set()
-        writer.join()
+    monkeypatch.setattr(copy_module, "read_block", read_and_grow)
 
-    assert 8 == result["exit_code"]
+    assert 8 == package(tree)["exit_code"]
+    assert path.stat().st_size > 8_000_000
     assert not (tree.parent / "out").exists()
 
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from gates import FOR_EVER_S, LONG_S, until
 from scripted import Asked, serving, whole
 
 from bagit_create import batch, planning
@@ -1005,6 +1005,7 @@ def test_a_job_by_its_folder(bic: Bic, tmp_path: Path, config_file: Path) -> Non
         (("--source", "zenodo", "--recid", "1", "--workers", "0"), "--workers is at least 1"),
         (("--source", "zenodo", "--recid", "1", "--rate", "-1"), "--rate is above 0"),
         (("--source", "zenodo", "--recid", "1", "--rate", "nan"), "--rate is above 0"),
+        (("--source", "zenodo", "--recid", "1", "--rate", "1e-320"), "at least a byte a second"),
         (("--source", "zenodo"), "Record ID are required"),
         (("--source", "local", "--list", "-"), "no folders of this machine"),
         (("--list", "/no/such/list", "--source", "zenodo"), "The list cannot be read"),
@@ -1052,7 +1053,7 @@ def test_options_that_mean_nothing_to_a_plan_are_not_offered(bic: Bic) -> None:
 
 def test_ctrl_c_ends_it(config_file: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     """At once, with 130, in the middle of a request."""
-    sandbox.fault("/api/records", Fault("stall", seconds=30.0))
+    sandbox.fault("/api/records", Fault("stall", seconds=FOR_EVER_S))
     args = ("plan", "--source", "zenodo", "--list", "-", "--config", str(config_file))
     with subprocess.Popen(
         [sys.executable, "-m", "bagit_create", *args],
@@ -1064,11 +1065,9 @@ def test_ctrl_c_ends_it(config_file: Path, tmp_path: Path, sandbox: Sandbox) -> 
         assert program.stdin is not None
         program.stdin.write(b"7000001\n7000002\n")
         program.stdin.close()
-        until = time.monotonic() + 20
-        while not sandbox.seen and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: sandbox.seen)
         program.send_signal(signal.SIGINT)
-        assert 130 == program.wait(timeout=20)
+        assert 130 == program.wait(LONG_S)
         assert program.stderr is not None
         assert b"Interrupted" in program.stderr.read()
 
@@ -1128,7 +1127,7 @@ def test_a_plan_that_nobody_reads_any_more_is_ended(
         plan.stdout.readline()
         plan.stdout.close()
         told = plan.stderr.read()
-        code = plan.wait(60)
+        code = plan.wait(LONG_S)
 
     assert (0, b"") == (code, told)
     assert len(sandbox.seen) < 200

@@ -6,7 +6,10 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.request import Request
 
 import pytest
 import trustme
@@ -18,12 +21,15 @@ from signing import Entrance, authority, certificate, package, server
 from bagit_create import session
 from bagit_create.batch.harvest import MOST_REFUSED
 from bagit_create.cli import cli
+from bagit_create.credentials import read_cookies
 from bagit_create.listing import Selection, list_records
 from bagit_create.options import JobOptions
 from bagit_create.sandbox.content import Content
 from bagit_create.sandbox.server import Reply, Seen
 
 __all__ = ["authority", "bench", "package", "server"]
+
+NOTE = "AbCdEfGhIjKlMnOpQrStUv"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
@@ -153,8 +159,8 @@ def test_threads_that_see_it_end_sign_on_once_for_all(
     real = signing.server.app.__class__.__call__
 
     def once(app: Any, request: Seen) -> Reply:
-        if "8000006" in request.path and len(signing.server.sessions) == 1:
-            signing.server.end_all()
+        if "8000006" in request.path:
+            signing.server.end("good1")
         made: Reply = real(app, request)
         return made
 
@@ -234,23 +240,22 @@ def test_cookies_of_load_balancers_may_change(signing: Signing) -> None:
     assert 1 == len(signing.server.sessions)
 
 
-def test_a_cookie_whose_time_is_over_is_not_waited_for(
-    signing: Signing, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lasting, later", [("; Max-Age=600", 700), ("", session.LONGEST_S + 1)])
+def test_a_sign_on_whose_time_is_over_is_made_anew_before_the_next_request(
+    signing: Signing, monkeypatch: pytest.MonkeyPatch, lasting: str, later: float
 ) -> None:
-    """It would not be sent any more, and what a guest is shown would be taken for all."""
+    """Its cookie would not be sent any more, or nobody might tell that it does not count."""
     ids = [
         signing.server.put(str(8200001 + n), "a.txt", "inner.txt", closed=False) for n in range(2)
     ]
-    begin = signing.server.begin
-    signing.server.begin = lambda: f"{begin()}; Max-Age=600"  # type: ignore[method-assign]
-    now = time.time
-    later = lambda: now() + (700 if len(signing.server.asked) > 3 else 0)  # noqa: E731
-    monkeypatch.setattr(time, "time", later)
+    begin, now, asked = signing.server.begin, time.time, signing.server.asked
+    signing.server.begin = lambda: begin() + lasting  # type: ignore[method-assign]
+    monkeypatch.setattr(time, "time", lambda: now() + (later if len(asked) > 3 else 0))
     signing.job(ids)
     result = signing.run()
 
     assert 0 == result.returncode, result.stderr
-    assert 2 <= len(signing.server.sessions)
+    assert 2 == len(signing.server.sessions)
     assert all(["a.txt", "inner.txt"] == signing.files(recid) for recid in ids)
 
 
@@ -372,21 +377,56 @@ def test_a_list_signs_on_at_the_login_page(signing: Signing) -> None:
 # -- cookies ------------------------------------------------------------------------------------
 
 
-def test_a_cookie_that_a_server_sets_is_not_sent_back(bench: Bench) -> None:
-    """Neither within a record nor to the next one, nor to another server: as in a single run."""
-    ids = bench.records(3)
-    app = bench.sandbox.app("zenodo")
-    real = app.__class__.__call__
-    bench.job(ids)
+def test_a_cookie_that_a_server_sets_is_not_sent_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within no record, to no next one, and to no other server: as in a single run."""
+    sources = {"zenodo": "7000001", "cds": "1002", "indico": "101", "codimd": NOTE}
+    for one in sources:
+        app = bench.sandbox.app(one)
+        monkeypatch.setattr(app.__class__, "__call__", giving(app.__class__.__call__))
+    lines = [json.dumps({"source": one, "recid": recid}) for one, recid in sources.items()]
+    bench.job([*lines, json.dumps({"source": "cds", "recid": "1001"})])
+    result = bench.run("--workers", 1)
 
-    def setting(self: Any, request: Seen) -> Reply:
-        made: Reply = real(self, request)
-        made.headers["Set-Cookie"] = "session=theirs; path=/"
+    assert 0 == result.returncode, result.stderr
+    assert {*sources} <= {one.host for one in bench.sandbox.seen}
+    assert not [one for one in bench.sandbox.seen if "cookie" in one.headers]
+
+
+def giving(answer: Callable[[Any, Seen], Reply]) -> Callable[[Any, Seen], Reply]:
+    """The same server, which gives everybody a session."""
+
+    def call(self: Any, request: Seen) -> Reply:
+        made = answer(self, request)
+        made.headers["Set-Cookie"] = "session=theirs; path=/; domain=127.0.0.1"
         return made
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app.__class__, "__call__", setting)
-        assert 0 == bench.run().returncode
+    return call
 
-    assert len(bench.sandbox.seen) >= 6
-    assert not [one for one in bench.sandbox.seen if "cookie" in one.headers]
+
+@pytest.mark.parametrize(
+    "line, below",
+    [
+        ("cds.example\tFALSE\t/\tTRUE\t0\tINVENIOSESSION\tmine", None),
+        (".cds.example\tTRUE\t/\tTRUE\t0\tINVENIOSESSION\tmine", "INVENIOSESSION=mine"),
+    ],
+)
+def test_a_cookie_goes_to_hosts_below_its_own_only_where_it_is_marked_so(
+    tmp_path: Path, line: str, below: str | None
+) -> None:
+    """RFC 6265 section 5.4; and never to a host beside it, nor over an open connection."""
+    path = tmp_path / "cookies.txt"
+    path.write_text(f"# Netscape HTTP Cookie File\n{line}\n")
+    path.chmod(0o600)
+    jar = read_cookies(path)
+
+    def sent(url: str) -> str | None:
+        request = Request(url)
+        jar.add_cookie_header(request)
+        return request.get_header("Cookie")
+
+    assert "INVENIOSESSION=mine" == sent("https://cds.example/record/1")
+    assert below == sent("https://store.cds.example/record/1")
+    assert not sent("https://othercds.example/") and not sent("https://example/")
+    assert not sent("http://cds.example/record/1")

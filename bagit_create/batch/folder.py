@@ -233,14 +233,18 @@ class JobFolder:
         """The folder in which the package of a record appears."""
         if self.file.layout == "flat":
             return self.target
-        digest = sha256(f"{item.source}::{item.recid}".encode()).hexdigest()
-        return self.target / digest[:HASHED]
+        return self.target / hashed_name(item)
 
     def every_item(self) -> Iterator[tuple[Shard, Item]]:
         """All records of all shards, in their order."""
         for shard in self.shards():
             for item in self.items(shard):
                 yield shard, item
+
+
+def hashed_name(item: Item) -> str:
+    """The folder of a record in the hashed layout: the same in every job."""
+    return sha256(f"{item.source}::{item.recid}".encode()).hexdigest()[:HASHED]
 
 
 def retried_size(file: JobFile, records: int) -> int:

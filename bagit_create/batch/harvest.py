@@ -29,6 +29,7 @@ from ..session import NotSignedOn, Sessions
 from ..sip.leftovers import remove_made, withdraw
 from ..sip.staging import FOLDER
 from .crew import lacks_threads, no_threads
+from .folder import hashed_name
 from .items import Item
 from .ledger import Gone
 from .maker import Fatal
@@ -103,8 +104,8 @@ class Harvester:
     def make(self, item: Item, place: Path, begin: Callable[[Outcome], None]) -> Outcome:
         """See :class:`bagit_create.batch.maker.Maker`."""
         options = self._options_of(item, place)
-        if options.previous is not None and (part := options.previous / place.name).is_dir():
-            options = replace(options, previous=part)  # packages of a job that lie as ours do
+        if options.previous is not None and (part := options.previous / hashed_name(item)).is_dir():
+            options = replace(options, previous=part)  # the packages of a large job
 
         def confirm(result: Result, holder: Path) -> None:
             here = holder.parent == place / FOLDER

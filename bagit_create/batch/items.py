@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from .. import access, config
 from ..config import Instance, as_doi
 from ..errors import InputError
-from ..log import visible
+from ..log import redact, visible
 from ..options import JobOptions
 
 NAMED_AT_MOST = 20
@@ -94,7 +94,7 @@ class Lines:
             except InputError as err:
                 if len(faults) < NAMED_AT_MOST:
                     told = " ".join(err.message.split())
-                    faults.append(f"line {number}: {visible(text[:80])}: {told}")
+                    faults.append(f"line {number}: {visible(redact(text)[:80])}: {told}")
                 else:
                     more += 1
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..log import now
 from ..options import ARCHIVES, JobOptions
+from ..validation.siphead import at
 from .package import Package
 
 OWN_VERSION = 2
@@ -62,5 +63,16 @@ def _lacking(package: Package, options: JobOptions, notes: Mapping[str, Any]) ->
         yield "it was not read back from disk"
     if not options.light and package.report.verdict != "valid":
         yield "it is a light package"
+    if failed := next(_failed(package), ""):
+        yield f"its source failed to show what belongs to it: {failed}"
     if package.withheld:
         yield "files that its source lists are missing in it"  # it may hand them out today
+
+
+def _failed(package: Package) -> Iterator[str]:
+    """What is named as left out because the server failed (5xx): today it may not."""
+    for step in package.steps("skip"):
+        files = step.get("files")
+        for one in files if isinstance(files, list) else ():
+            if str(at(one, "reason")).startswith("HTTP 5"):
+                yield str(at(one, "name"))

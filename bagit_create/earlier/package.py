@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Package:
     wrong with it, ``""`` if nothing is. ``head`` is sip.json without its list of files; ``files``
     and ``bytes`` are the record's by that list (None if a size is unknown), ``withheld`` how many
     of them its source would not hand out.
+
+    :raises SipError: if this machine cannot read it here and now, which is no fault of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +52,11 @@ class Package:
             self.fault = str(found.all()[0])
             return
         self._one = Examination(self._container, found, ())
-        self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
+        try:
+            self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
+        except BaseException:  # nobody else knows of the archive yet
+            self._container.close()
+            raise
         self.report = self._one.report(path, "fast", 0, 0.0)
         errors = [str(one) for one in self.report.findings if one.level == "error"]
         self.fault = errors[0] if errors else ""
@@ -97,7 +103,7 @@ class Package:
         told = self.head.get("sip_creation_timestamp")
         return told if type(told) is int else 0
 
-    @property
+    @cached_property
     def begun(self) -> int:
         """When the run that made it began to ask, in Unix seconds: hours before it was
         :attr:`made`, perhaps. Its log begins then; 0 if there is none."""

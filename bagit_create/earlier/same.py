@@ -86,7 +86,9 @@ def _differences(package: Package, record: Record, essence: Judge) -> Iterator[s
                 new.append(f"the size of {path}")
             elif one.path is not None:
                 read = told.get("fetched", told.get("hashed"))
-                local.append((one, path, read if type(read) is int else 0))
+                # What an earlier run had read, nobody knows since when.
+                is_of_run = type(read) is int and read >= package.begun
+                local.append((one, path, package.begun if is_of_run else 0))
             elif not any(map(known, one.checksums)):
                 new.append(f"{path} has no checksum, so that it may have changed")
 
@@ -134,7 +136,7 @@ def _left_out(package: Package) -> list[str]:
 def _is_same(package: Package, one: FileEntry, bagpath: str, read: int) -> bool:
     """Whether a file of this machine is the one in the package.
 
-    :param read: when it was read for that, at the earliest.
+    :param read: when it was read for that, at the earliest; a large one takes hours.
     """
     assert one.path is not None
     listed = package.digests(bagpath)

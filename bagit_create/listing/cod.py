@@ -21,8 +21,8 @@ from ..options import RECID
 from ..pipelines.base import expect, plain_text
 from . import windows
 from .base import Listed, Selection, Tally, refuse
+from .hits import Hit
 from .inveniordm import RecordSearch
-from .windows import Hit
 
 FIELDS = {
     "type": "type.primary",

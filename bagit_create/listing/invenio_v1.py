@@ -50,6 +50,10 @@ class InvenioV1:
         allowed = ("set", "collection", "query", "since", "until", "via")
         refuse(selection, allowed, self._instance.name, *faults)
         if by_oai:
+            if not selection.set:
+                tally.notes.append(
+                    "records that were given no OAI identifier are left out; --via search has them"
+                )
             provider = oai.Provider(self._instance, self._client, NUMBER)
             return provider.records(selection.set, selection, tally)
         return self._search(selection, tally)

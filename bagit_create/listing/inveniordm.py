@@ -19,7 +19,7 @@ from ..errors import BicError, RecordNotFound, UpstreamError
 from ..pipelines.base import expect, plain_text, reading
 from . import dates, oai, windows
 from .base import Listed, Selection, Tally, refuse
-from .windows import Hit, Page, Window
+from .hits import TICK, Hit, Page, Window
 
 SEARCH_ONLY = ("query", "all_versions")
 """What OAI-PMH cannot select by."""
@@ -87,7 +87,7 @@ class RecordSearch:
         self._alone = selection.query
         if selection.since or selection.until:
             since = dates.moment(selection.since) if selection.since else None
-            until = dates.after(selection.until) - windows.TICK if selection.until else None
+            until = dates.after(selection.until) - TICK if selection.until else None
             self._parts.append(_between(self.updated, since, until))
             self._alone = " AND ".join(self._parts)
         self._url = instance.base_url + self._path(selection)

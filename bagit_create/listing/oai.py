@@ -116,6 +116,9 @@ class Provider:
         start = dates.moment(selection.since) if selection.since else None
         end = dates.after(selection.until) - dates.SECOND if selection.until else None
         whole = _Part(start, end)
+        times = [one for one in (selection.since, selection.until) if one]
+        if self._by_day and not all(map(dates.is_day, times)):
+            tally.notes.append("the server knows days, not times: the days of both ends are whole")
         yield from self._part(spec, whole, tally)
         if tally.expected is not None and tally.found + len(self._foreign) < tally.expected:
             first = self._first(self._bounds(spec, whole))

@@ -7,79 +7,22 @@ wall. Where they do not, the time is halved until each part lies before the wall
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from .base import Listed, Tally
+from .hits import TICK, Hit, Page, Search, Window, ascend, keeps_to, middle_of, strays
 
 WALL = 10_000
 """Hits that a search hands out (``index.max_result_window`` of OpenSearch, and Invenio's own)."""
 PASSES = 3
 """How often a window is paged through whose hits do not add up to its total."""
-TICK = timedelta(milliseconds=1)
-"""What OpenSearch keeps of a time."""
-BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-"""Where halving begins; the first half is open towards the past."""
-
-DAY = timedelta(days=1)
+FEW, MANY = 10, 50
+"""So many may be removed from one page to the next, or one in so many, and nobody wonders."""
 
 DEAF = "the search does not keep to the time of creation that it is asked for"
+AILING = "the search found far fewer for a while than before: records may have been passed over"
 MOVING = "records were removed again and again while they were listed, and others may be missing"
-
-
-class Window(NamedTuple):
-    """A time of creation, both ends included; None is open."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def halves(self, guess: datetime | None = None) -> tuple[Window, Window] | None:
-        """Both halves, which share a moment; None if it is too short.
-
-        :param guess: where to cut if that is inside; else it is in the middle, at midnight if
-            there is one.
-        """
-        start = self.start or BEGINNING
-        end = self.end or max(datetime.now(UTC), start + timedelta(days=2))
-        if end - start <= 2 * TICK:  # a moment in the middle would be in both
-            return None
-        if guess is not None and start < guess < end:
-            return Window(self.start, guess), Window(guess, self.end)
-        middle = start + (end - start) / 2
-        middle -= timedelta(microseconds=middle.microsecond % 1000)
-        midnight = middle.replace(hour=0, minute=0, second=0, microsecond=0)
-        middle = midnight if start < midnight else middle
-        if not start < middle < end:
-            return None
-        return Window(self.start, middle), Window(middle, self.end)
-
-
-class Hit(NamedTuple):
-    """A record of a page, and when it was created, to the millisecond; None if it is not told."""
-
-    listed: Listed
-    created: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of hits. ``total`` is how many hits there are; ``exact`` if it is no lower bound."""
-
-    total: int
-    hits: tuple[Hit, ...]
-    exact: bool = True
-
-
-class Search(Protocol):
-    """One search. ``size`` is the number of hits that a whole page has."""
-
-    size: int
-
-    def page(self, window: Window, number: int) -> Page:
-        """Ask for a page, from 1."""
 
 
 def walk(search: Search, tally: Tally) -> Iterator[Listed]:
@@ -89,14 +32,14 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
     """
     start: datetime | None = None
     number, before, is_exact = 1, None, True
-    total, again = 0, 0
+    total, again, least = 0, 0, 0
     page = Page(0, ())
     while True:
-        last_hits, page = page.hits, search.page(Window(start), number)
-        _count(page, tally)
+        last_hits = page.hits
+        [page] = _ask(search, tally, [Window(start)], number, least)
         yield from (one.listed for one in page.hits)
         times = [one.created for one in page.hits]
-        if not _ascend([before, *times] if number > 1 else times):
+        if not ascend([before, *times] if number > 1 else times):
             yield from halve(search, tally)
             return
         at_wall = (number + 1) * search.size > WALL
@@ -115,9 +58,11 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
         assert first is not None and last is not None
         if number == 1:  # else it goes by days, say: then a page is no step
             is_exact = start is None or first >= start
+        least = total
         if last > (start or first) and (is_exact or at_wall):
+            least -= (number - 1) * search.size + sum(one != last for one in times)
             start, number, before, again = last, 1, None, 0
-        elif at_wall and number * search.size >= page.total:
+        elif at_wall and number * search.size >= page.total != WALL:  # which may be a bound
             break
         elif at_wall and not is_exact:
             tally.lacks(DEAF)
@@ -125,6 +70,7 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
         elif at_wall:
             tally.lacks(_too_many(last))
             start, number, before, again = max(last, start or last) + TICK, 1, None, 0
+            least = 0
         else:
             number, before = number + 1, last
     _reconcile(search, tally)
@@ -135,55 +81,94 @@ def halve(search: Search, tally: Tally) -> Iterator[Listed]:
     window = Window()
     first = search.page(window, 1)
     _count(first, tally)
-    yield from _part(search, tally, window, first)
+    yield from _part(search, tally, window, first, set())
     _reconcile(search, tally)
 
 
 def _part(
-    search: Search, tally: Tally, window: Window, first: Page, sampled: bool = True
+    search: Search,
+    tally: Tally,
+    window: Window,
+    first: Page,
+    shown: set[str],
+    sampled: bool = True,
 ) -> Iterator[Listed]:
     """A window, cut until each part lies before the wall.
 
     :param first: its first page. Its hits tell where the window may be cut: a bulk import of a day
         would take twenty steps to be found by halving the years.
+    :param shown: gets the first hit of each time that cannot be cut and has too many: what is as
+        short as that may have the very same ones.
     :param sampled: whether they are trusted to be from all over the window.
     """
     halves = None
     if first.total >= WALL or not first.exact:  # that very number is a bound that is not named
         halves = window.halves(_cut(first, window) if sampled else None)
+    if halves is None and first.total >= WALL:
+        tally.lacks(_too_many(middle_of(first) or window.start))
+        yield from _shown_once(search, tally, window, first, shown)
+        return
     if halves is None:
-        if first.total > WALL:
-            tally.lacks(_too_many(_middle(first) or window.start))
         yield from _paged(search, tally, window, first)
         return
     yield from (one.listed for one in first.hits)
-    pages = [search.page(half, 1) for half in halves]
-    for page in pages:
-        _count(page, tally)
-    if all(page.total >= first.total for page in pages) and not (
-        first.total <= WALL + 1 and all(map(_keeps_to, halves, pages))
-    ):
+    pages = _ask(search, tally, halves, 1, first.total)
+    are_alike = all(page.total >= first.total for page in pages)
+    if are_alike and not (first.total <= WALL + 1 and all(map(keeps_to, halves, pages))):
         tally.lacks(DEAF)
         yield from _paged(search, tally, window, first)
         return
+    far = [are_alike and strays(*one) for one in zip(halves, pages, strict=True)]
+    if any(far):
+        tally.lacks(_too_many(middle_of(first)))
+    if all(far):
+        yield from _shown_once(search, tally, window, first, shown)
+        return
     was_fair = min(page.total for page in pages) * 10 >= first.total
-    for half, page in zip(halves, pages, strict=True):
-        yield from _part(search, tally, half, page, sampled if was_fair else not sampled)
+    for half, page, is_far in zip(halves, pages, far, strict=True):
+        if is_far:  # what is there is there in the other half, too
+            yield from (one.listed for one in page.hits)
+        else:
+            yield from _part(search, tally, half, page, shown, sampled is was_fair)
+
+
+def _shown_once(
+    search: Search, tally: Tally, window: Window, first: Page, shown: set[str]
+) -> Iterator[Listed]:
+    """What a search hands out of a time that has too many; once for all that begin alike."""
+    beginning = first.hits[0].listed.recid if first.hits else ""
+    if beginning not in shown:
+        shown.add(beginning)
+        yield from _paged(search, tally, window, first)
+
+
+def _ask(
+    search: Search, tally: Tally, windows: Sequence[Window], number: int, least: int
+) -> list[Page]:
+    """The same page of some windows; asked for again where a server shows only a part of what it
+    has, as a search does of which some shards fail.
+
+    :param least: how many all of them have together, by what was counted before. Some are always
+        removed meanwhile.
+    """
+    for _ in range(PASSES):
+        pages = [search.page(one, number) for one in windows]
+        for page in pages:
+            _count(page, tally)
+        if sum(page.total for page in pages) >= least - max(FEW, least // MANY):
+            return pages
+    tally.lacks(AILING)
+    return pages
 
 
 def _cut(page: Page, window: Window) -> datetime | None:
     """The middle of a page's times; beside it, if it is the moment of many: they would be listed
     with both halves."""
-    middle = _middle(page)
+    middle = middle_of(page)
     many = [one for one in page.hits if one.created == middle]
     if middle is None or len(many) * 4 < len(page.hits):
         return middle
     return middle + TICK if middle + TICK != window.end else middle - TICK
-
-
-def _middle(page: Page) -> datetime | None:
-    times = sorted(one.created for one in page.hits if one.created is not None)
-    return times[len(times) // 2] if times else None
 
 
 def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator[Listed]:
@@ -206,7 +191,11 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
                 break
             number += 1
             if number * search.size > WALL:
-                return
+                break
+        if total > WALL:
+            if not tally.cut:  # it has grown meanwhile
+                tally.lacks(_unseen(total))
+            return
         if has_fallen:  # what is gone does not make up for what was passed over
             seen.clear()
         elif len(seen) >= total:
@@ -234,16 +223,6 @@ def _is_cut(search: Search, page: Page, number: int) -> bool:
     return page.exact and (number - 1) * search.size + len(page.hits) < page.total
 
 
-def _keeps_to(window: Window, page: Page) -> bool:
-    """Whether all hits are of that time, to the day."""
-    return all(
-        one.created is not None
-        and (window.start is None or one.created > window.start - DAY)
-        and (window.end is None or one.created < window.end + DAY)
-        for one in page.hits
-    )
-
-
 def _count(page: Page, tally: Tally) -> None:
     """Take in a page; the first tells how many there are."""
     if tally.expected is None and not tally.pages and page.exact:
@@ -255,12 +234,6 @@ def _reconcile(search: Search, tally: Tally) -> None:
     """What was removed while it was listed is not missing: ask once more how many there are."""
     if tally.expected is not None and tally.found < tally.expected:
         tally.recount(search.page(Window(), 1).total)
-
-
-def _ascend(times: list[datetime | None]) -> bool:
-    """Whether all are known, and none is before the one before it."""
-    known = [one for one in times if one is not None]
-    return len(known) == len(times) and all(one <= other for one, other in pairwise(known))
 
 
 def _unseen(total: int) -> str:

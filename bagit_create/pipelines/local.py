@@ -7,6 +7,7 @@ delete the folder once the package is there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -51,6 +52,12 @@ class Local:
         try:
             tree.scan()
         except OSError as err:
+            if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise TransferError(
+                    f"The source cannot be listed: {(err.strerror or str(err)).lower()}.",
+                    where=readable(str(err.filename or self._given)),
+                    hint="allow more ('ulimit -n', 'ulimit -v'), or try again later",
+                ) from err
             raise TransferError(
                 f"The source changed while it was listed: {(err.strerror or str(err)).lower()}.",
                 where=readable(str(err.filename or self._given)),

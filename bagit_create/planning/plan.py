@@ -107,5 +107,7 @@ def _check(workers: int, sample: int | None, rate: float | None, single: bool) -
         faults.append(f"--sample is at least {SMALLEST_SAMPLE}: of fewer nothing can be told.")
     if rate is not None and not 0 < rate < float("inf"):
         faults.append("--rate is above 0.")
+    elif rate is not None and rate < 1:
+        faults.append("--rate is at least a byte a second: 0.000001.")
     if faults:
         raise InputError("\n".join(faults), hint="bic plan --help")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import re
 import socket
 import struct
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +21,8 @@ from .content import Content
 from .faults import Fault, Switchboard
 from .sockets import Sockets
 
+ARRIVED_S = 10.0
+"""Seconds after which a client that reads nothing is not waited for."""
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sorry</title></head><body><p>%s</p></body></html>\n"
 
 
@@ -246,7 +250,6 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind == "stall":
             self.upstream.ended.wait(fault.seconds)
         elif fault.kind == "reset":
-            time.sleep(0.02)  # what was sent shall arrive before the reset overtakes it
             self._reset()
 
     def _raw(self, fault: Fault, said: bytes) -> None:
@@ -257,10 +260,17 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.seconds:
             self.upstream.ended.wait(fault.seconds)
         if fault.ends == "reset":
-            time.sleep(0.02)  # what was said shall arrive before the reset overtakes it
             self._reset()
 
     def _reset(self) -> None:
+        """Break the connection when all that was sent has arrived: a reset would overtake it."""
+        waiting = bytes(4)
+        with suppress(OSError):  # the other side may be gone, and not every system tells
+            until = time.monotonic() + ARRIVED_S
+            while any(waiting := fcntl.ioctl(self.connection, termios.TIOCOUTQ, waiting)):
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.001)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -230,6 +231,12 @@ def _block(source: int, path: str) -> memoryview:
 
 
 def _unreadable(path: str, err: OSError) -> InvalidSip:
+    """The error for what cannot be read.
+
+    :raises OSError: where it is not the work folder's fault that it cannot.
+    """
+    if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise err
     return _invalid(UNREADABLE, [f"{path}: {(err.strerror or str(err)).lower()}"])
 
 

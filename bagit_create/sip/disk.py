@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 from pathlib import Path
 
 from ..errors import NoRoom, SipError
@@ -18,22 +19,31 @@ def check_target(target: Path) -> None:
     place = target
     try:
         place = target.absolute()
-        while not _is_there(place) and place != place.parent:
+        while not _is_folder(place) and place != place.parent:
             place = place.parent
+        # It may be gone by now: other runs tidy away what they have made.
+        if os.path.lexists(place) and not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "permission denied")
     except OSError as err:
         raise cannot_write(err, place) from err
-    if not os.path.isdir(place):
-        raise cannot_write(NotADirectoryError(errno.ENOTDIR, "it is not a folder"), place)
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise cannot_write(PermissionError(errno.EACCES, "permission denied"), place)
 
 
-def _is_there(place: Path) -> bool:
-    """Whether there is anything of that name; it may be one that no folder can have."""
+def _is_folder(place: Path) -> bool:
+    """Whether there is a folder of that name; it may be one that no folder can have.
+
+    :raises NotADirectoryError: if something else is there.
+    :raises OSError: if nobody can tell.
+    """
     try:
-        os.lstat(place)
+        mode = os.lstat(place).st_mode
+        if stat.S_ISLNK(mode):
+            mode = os.stat(place).st_mode
     except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(place):
+            raise NotADirectoryError(errno.ENOTDIR, "it is not a folder") from None
         return False
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a folder")
     return True
 
 
@@ -130,6 +140,8 @@ def cannot_write(err: OSError, place: Path) -> SipError:
         errno.ENOENT: "was it removed, or its disk taken away, meanwhile?",
         errno.ENOTDIR: "choose a folder as --target",
         errno.ENAMETOOLONG: "choose a --target with a shorter path",
+        errno.EMFILE: "allow more open files ('ulimit -n'), or use fewer --jobs",
+        errno.ENFILE: "all programs of this machine have too many files open: try again later",
     }
     made = SipError(
         f"The package cannot be written: {(err.strerror or str(err)).lower()}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -14,6 +15,7 @@ SMALL = 64 * 1024
 """Bytes up to which memory of their own costs less than that which all reads share."""
 LARGE = 64 * 1024 * 1024
 """Bytes from which a file's digests are worth a thread each."""
+TOO_MANY = "allow more open files ('ulimit -n'), or use fewer --jobs"
 
 
 def copy(
@@ -90,7 +92,9 @@ def _read(source: int, entry: FileEntry, size: int) -> bytes | memoryview:
 def _unreadable(entry: FileEntry, err: OSError) -> TransferError:
     name = f"{entry.folder}/{entry.name}".lstrip("/")
     return TransferError(
-        f"A file cannot be read: {(err.strerror or str(err)).lower()}.", where=name
+        f"A file cannot be read: {(err.strerror or str(err)).lower()}.",
+        where=name,
+        hint=TOO_MANY if err.errno in (errno.EMFILE, errno.ENFILE) else "",
     )
 
 
