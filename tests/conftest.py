@@ -29,7 +29,8 @@ def pytest_xdist_auto_num_workers() -> int | None:
     """Workers for ``-n auto``: more than there are processors, since many tests only wait."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # which xdist obeys
-    return max(2, round(1.5 * processors()))
+    there = processors()
+    return there + min(there, 4)
 
 
 def processors() -> int:

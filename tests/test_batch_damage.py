@@ -9,17 +9,16 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from batches import Bench, bench, told
+from gates import LONG_S, gate, until
 
 from bagit_create import batch
 from bagit_create.batch import JobFolder, retry
 from bagit_create.batch.board import Board
-from bagit_create.sandbox import Fault
 from bagit_create.sip import claim
 
 __all__ = ["bench"]
@@ -119,7 +118,7 @@ def test_a_retry_that_was_killed_changes_no_numbers(bench: Bench) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", AT_THE_NAME, "batch", "retry", str(job.path)],
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
     found = batch.survey(job)
 
@@ -382,7 +381,7 @@ def test_what_a_killed_create_left_goes_with_the_next(bench: Bench) -> None:
         input="1\n",
         text=True,
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
 
     assert -9 == killed.returncode
@@ -401,14 +400,16 @@ def test_an_id_of_json_is_text_or_a_number(bench: Bench) -> None:
 
 def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(bench: Bench) -> None:
     """Its log, which moves with it, would say that the package is in the new one."""
-    bench.sandbox.fault("/api/records/", Fault("slow-first-byte", seconds=0.6))
     job = bench.job(bench.records(2), "--shard-size", "2")
-    running = bench.start("run", job.path, "-w", "1", "--processes", "1")
-    while not bench.sandbox.seen:
-        time.sleep(0.01)
     moved = bench.place / "moved"
-    job.path.rename(moved)
-    running.communicate(timeout=60)
+    with gate() as held:
+        bench.sandbox.fault("/api/records/", held.fault)
+        running = bench.start("run", job.path, "-w", "1", "--processes", "1")
+        held.wait()
+        until(lambda: os.listdir(job.logs))
+        job.path.rename(moved)
+        held.open()
+        running.communicate(timeout=LONG_S)
 
     assert 10 == running.returncode
     assert not (job.path / "packages").exists()
@@ -466,7 +467,7 @@ def test_a_forked_process_keeps_nothing_of_its_parent_alive(bench: Bench) -> Non
         capture_output=True,
         text=True,
         env=bench.environment,
-        timeout=60,
+        timeout=LONG_S,
     )
 
     assert "parent's: False, own: True" == made.stdout.strip()
@@ -485,7 +486,9 @@ if not (pid := os.fork()):
     for one in (theirs, own):
         os.utime(one, (1, 1))
     claim.Heartbeat(own)
-    time.sleep(0.3)
+    until = time.monotonic() + 60
+    while own.stat().st_mtime == 1 and time.monotonic() < until:
+        time.sleep(0.01)
     touched = [one.stat().st_mtime > 1 for one in (theirs, own)]
     print(f"parent's: {touched[0]}, own: {touched[1]}", flush=True)
     os._exit(0)

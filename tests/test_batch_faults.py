@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from batches import Bench, bench, told
@@ -85,10 +85,11 @@ def test_a_shard_that_was_cut_at_the_end_of_a_line_is_damaged(bench: Bench) -> N
     assert "2 records, where 3 were" in result.stderr
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 def test_a_process_killed_while_it_spoke_is_replaced_like_any_other(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
-    """Half a line is the last that is heard of it."""
+    """Half a line is the last that is heard of it; it may not have heard anything itself."""
     ids = bench.records(3)
     bench.job(ids)
     once = bench.place / "once"
@@ -99,10 +100,25 @@ def test_a_process_killed_while_it_spoke_is_replaced_like_any_other(
     )
     running = sys.modules["bagit_create.batch.run"]
     monkeypatch.setattr(running, "START", begin + running.START)
+    if at_once:
+        monkeypatch.setattr(Slow, "started", [])
+        monkeypatch.setattr(running.subprocess, "Popen", Slow)
     made = run(bench.path, Orders(workers=2), processes=2)
 
     assert 3 == made.done
     assert ids == bench.packages()
+
+
+class Slow(subprocess.Popen[bytes]):
+    """Comes back from starting the first process when that has ended."""
+
+    started: ClassVar[list[int]] = []
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.started.append(self.pid)
+        if self.started[0] == self.pid:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
 
 def test_who_follows_a_run_and_fails_does_not_end_it_unseen(bench: Bench) -> None:

@@ -191,7 +191,7 @@ def test_a_drip_is_not_waited_for_for_ever(
 
     def drip(_: Asked) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
-        while True:
+        for _number in range(30_000):
             sleep(0.001)
             yield b"0"
 

@@ -814,6 +814,22 @@ def test_a_reset_breaks_the_connection(sandbox: Sandbox, zenodo: Any, after: int
         zenodo(REPORT)
 
 
+def test_a_reset_comes_behind_all_that_was_sent(sandbox: Sandbox) -> None:
+    """However slowly it is read: the bytes that arrive are those of the fault."""
+    sandbox.add_record("zenodo", "7300000", {"large.bin": 9_000_000})
+    sandbox.fault("/content", Fault("reset", after=8_000_000))
+    connection = http.client.HTTPConnection(sandbox.url("zenodo")[7:], timeout=LONG_S)
+    connection.request("GET", "/api/records/7300000/files/large.bin/content")
+    response, count = connection.getresponse(), 0
+
+    with pytest.raises(ConnectionResetError):
+        while True:
+            count += len(response.read1(100_000))
+            time.sleep(0.001)
+    assert 8_000_000 == count
+    connection.close()
+
+
 def test_a_stall_is_silence(sandbox: Sandbox) -> None:
     """The first bytes come, then nothing."""
     sandbox.fault("/content", Fault("stall", after=5, seconds=FOR_EVER_S))

@@ -249,8 +249,12 @@ class _Processes:
             )
             self._running[index] = child
             assert child.stdin is not None
-            child.stdin.write(text.encode())
-            child.stdin.flush()
+            try:
+                child.stdin.write(text.encode())
+                child.stdin.flush()
+            except BrokenPipeError:  # it has died already, which its end will tell
+                with suppress(BrokenPipeError):  # of the bytes that are still kept for it
+                    child.stdin.close()
             if self._stopping:
                 child.stdin.close()
         return child
