@@ -277,6 +277,67 @@ def test_a_line_with_no_known_state_is_no_package(bench: Bench, state: str | Non
     assert [recid] == bench.packages()
 
 
+@pytest.mark.parametrize("name", ["logs", "done"])
+@pytest.mark.parametrize("form", ["text", "csv"])
+@pytest.mark.parametrize("to_file", [False, True])
+def test_a_report_of_a_folder_that_is_not_whole_says_what_cannot_be_read(
+    bench: Bench, form: str, name: str, to_file: bool
+) -> None:
+    """It is no bug, and the report is not what cannot be written."""
+    job = bench.job(["1"])
+    (job.path / name).rmdir()
+    words = ("--output", bench.place / "r") if to_file else ()
+    result = bench.bic("report", job.path, "--format", form, *words)
+
+    assert 10 == result.returncode
+    assert "The job folder cannot be read" in result.stderr
+    assert ["job"] == os.listdir(bench.place)
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_what_is_told_of_a_job_that_lost_shards_is_told_with_a_warning(
+    bench: Bench, command: str
+) -> None:
+    """Packages of theirs may be there."""
+    job = finished_job(bench)
+    shutil.rmtree(job.shards_folder)
+    result = bench.bic(command, job.path)
+
+    assert 0 == result.returncode
+    assert "warning: 2 of the job's 2 shards are not there" in result.stderr
+
+
+def test_status_live_ends_when_nobody_reads_it(bench: Bench) -> None:
+    """``bic batch status JOB --live | head``."""
+    bench.job(["1"])
+    running = bench.start("status", bench.path, "--live", "--json")
+    assert running.stdout is not None
+    assert running.stdout.readline()
+    running.stdout.close()
+
+    assert 0 == running.wait(30)
+    assert running.stderr is not None
+    running.stderr.close()
+
+
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_a_report_that_standard_output_cannot_take_is_no_bug(bench: Bench, form: str) -> None:
+    """A full disk behind a redirection."""
+    job = bench.job(["1"])
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        made = subprocess.run(
+            [sys.executable, "-m", "bagit_create", "batch", "report", job.path, "--format", form],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=bench.environment,
+            timeout=60,
+        )
+
+    assert 10 == made.returncode
+    assert "Standard output cannot be written" in made.stderr
+
+
 # -- names and places ---------------------------------------------------------------------------
 
 

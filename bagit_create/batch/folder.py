@@ -13,6 +13,7 @@ one process only. Nothing is locked: locks lie on network file systems.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -83,6 +84,8 @@ def not_written(err: OSError, place: Path, what: str = "job folder") -> SipError
     error = cannot_write(err, place)
     error.message = error.message.replace("package", what)
     error.hint = error.hint.replace("a --target", "a place").replace("--target", "place")
+    if err.errno in (errno.EACCES, errno.EPERM) and what == "job folder":
+        error.hint = "may you write to it, and to the folders in it?"
     return error
 
 

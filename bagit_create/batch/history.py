@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
-from .folder import JobFolder, Shard
+from .folder import JobFolder, Shard, reading
 from .items import Item
 from .jobfile import DAMAGED
 from .ledger import generations, is_over, log_name
@@ -81,7 +81,7 @@ class History:
 
     :param clock: what the clock of the file system says, in Unix seconds.
     :param on_attempt: called with each attempt at a record, also those that later ones replaced.
-    :raises OSError: if the folder cannot be listed.
+    :raises SipError: if the folder cannot be read.
     """
 
     def __init__(
@@ -93,9 +93,10 @@ class History:
         self._job = job
         self._clock = clock
         self._on_attempt = on_attempt
-        self.finished = job.finished()  # before the logs are listed: theirs are whole then
-        self.shards = job.shards()
-        self._claimed = generations(job)
+        with reading(job.path):
+            self.finished = job.finished()  # before the logs are listed: theirs are whole then
+            self.shards = job.shards()
+            self._claimed = generations(job)
         self._shares: dict[tuple[str, int], Share] = {}
         self.holders: list[Holder] = []
         self.twice: list[Twice] = []
@@ -113,8 +114,12 @@ class History:
         """Each record of the list, in its order.
 
         :raises InputError: if a shard is damaged.
-        :raises OSError: if something cannot be read.
+        :raises SipError: if something cannot be read.
         """
+        with reading(self._job.path):
+            yield from self._entries()
+
+    def _entries(self) -> Iterator[Entry]:
         first, *others = sorted({one.round for one in self.shards}) or [1]
         later = [_Later(self._round(number)) for number in others]
         for entry in self._round(first):

@@ -130,7 +130,7 @@ def report(job: JobFolder) -> JobReport:
     bytes a record.
 
     :raises InputError: if a shard is damaged.
-    :raises OSError: if the folder cannot be read.
+    :raises SipError: if the folder cannot be read.
     """
     taken = time.time()
     timeline = Timeline(job.file.created, taken)

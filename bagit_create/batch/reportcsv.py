@@ -67,7 +67,8 @@ def write_csv(
     :param kinds: only those that failed so: classes of :mod:`bagit_create.errors` or exit codes.
     :returns: how many rows were written below the header.
     :raises InputError: if a kind is none, or a shard is damaged.
-    :raises OSError: if the job cannot be read, or the stream not written.
+    :raises SipError: if the job cannot be read.
+    :raises OSError: if the stream cannot take it.
     """
     wanted = known_kinds(kinds)
     entries = History(job, time.time()).entries()

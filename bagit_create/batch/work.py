@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..errors import BicError, Interrupted, Unreachable
 from ..sip.disk import cannot_write
 from .board import Board
-from .folder import JobFolder
+from .folder import JobFolder, not_written
 from .items import Item
 from .ledger import Claim, Lost
 from .maker import Fatal, Maker
@@ -193,9 +193,6 @@ def _writing(job: JobFolder) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        error = cannot_write(err, job.path)
-        error.message = error.message.replace("The package", "The job folder")
-        error.hint = error.hint.replace("choose another --target", "run the job again then")
-        if err.errno in (errno.EACCES, errno.EPERM):
-            error.hint = "may you write to it, and to the folders in it?"
+        error = not_written(err, job.path)
+        error.hint = error.hint.replace("choose another place", "run the job again then")
         raise Fatal(error) from err

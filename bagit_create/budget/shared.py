@@ -42,7 +42,7 @@ def salt_of(folder: Path) -> bytes:
 
     :raises OSError: if the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     path = folder / "salt"
     with suppress(FileExistsError):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -99,7 +99,7 @@ class SharedLog:
         self._at = 0
         self._begun = False
         self._number = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         self._open(1)
 
     def close(self) -> None:

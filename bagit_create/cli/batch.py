@@ -257,15 +257,16 @@ def status(job: str, live: bool, as_json: bool) -> None:
     from ..batch import JobFolder, survey
 
     folder = JobFolder(Path(job))
+    output.tell_of_losses(folder.check)
     while True:
         found = survey(folder)
         if as_json:
-            output.emit_json({"job": str(folder.path), **found.as_dict()})
+            read = output.emit_json({"job": str(folder.path), **found.as_dict()})
         else:
             if live and sys.stdout.isatty():
                 click.clear()
-            output.emit(words.status(found, job))
-        if not live or found.complete:
+            read = output.emit(words.status(found, job))
+        if not live or found.complete or not read:
             return
         time.sleep(LOOK_S)
 

@@ -49,6 +49,7 @@ def report(
     if (failed or kinds) and chosen != "csv":
         raise InputError("--failed and --kind choose rows of --format csv.")
     folder = batch.JobFolder(Path(job))
+    output.tell_of_losses(folder.check)
     writers = {"text": batch.write_text, "json": batch.write_json, "html": batch.write_html}
 
     def write(stream: TextIO) -> None:
@@ -72,6 +73,9 @@ def _print(write: Callable[[TextIO], None]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         output.hush()
+    except OSError as err:
+        output.hush()
+        raise SipError(f"Standard output cannot be written: {err.strerror}.") from err
 
 
 def _replace(path: Path, write: Callable[[TextIO], None]) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ import click
 
 from .. import log
 from ..console import Display
-from ..errors import SipError
+from ..errors import InputError, SipError
 
 _WORDS = {logging.DEBUG: "debug: ", logging.INFO: "", logging.WARNING: "warning: "}
 
@@ -76,6 +76,14 @@ def tell(text: str) -> None:
 def tell_error(text: str) -> None:
     """Write what went wrong."""
     tell(f"Error: {text}")
+
+
+def tell_of_losses(check: Callable[[], None]) -> None:
+    """Warn of what a check misses, where the rest can be told all the same."""
+    try:
+        check()
+    except InputError as err:
+        tell(f"warning: {err}")
 
 
 def tell_bug(err: Exception, debug: bool) -> int:
