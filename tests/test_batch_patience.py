@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 
 import pytest
 from batches import Bench, bench, told
@@ -57,6 +58,28 @@ def test_once_a_record_was_packaged_none_waits_for_broken_ones(bench: Bench) -> 
 
     assert 8 == result.returncode, result.stderr
     assert 8 == len(bench.packages())
+
+
+def test_what_one_worker_has_packaged_is_asked_for_by_all(bench: Bench) -> None:
+    """Another one may have a shard in which all records are broken."""
+    ids = bench.records(5)
+    job = bench.job(ids, "--retries", "0")
+    broken(bench, ids[1:])
+    good, *bad = job.items(job.shards()[0])
+    packaged: dict[str, batch.Item] = {}
+    with closing(Harvester(job.file.options, Quiet())) as maker:
+        one, other = (
+            patience.Patience(job, maker, packaged, threading.Event(), lambda *_: None, 0)
+            for _ in range(2)
+        )
+        one.found_somebody(good, batch.Outcome(number=0, state="done", files=1))
+        gone = batch.Outcome(number=1, state="failed", error="Unreachable")
+        for item in bad:
+            other.found_somebody(item, gone)
+
+        assert other.is_strained
+        assert other.hold(bad[-1], gone, bad)
+        assert not other.is_strained
 
 
 @pytest.mark.parametrize("made", [0, 5])

@@ -23,6 +23,7 @@ from bagit_create.batch.crew import Crew
 from bagit_create.batch.folder import Shard
 from bagit_create.batch.harvest import Harvester
 from bagit_create.batch.ledger import Lost, take
+from bagit_create.batch.patience import Patience
 from bagit_create.batch.run import Quiet
 from bagit_create.batch.work import Worker
 from bagit_create.sip import claim, staging
@@ -86,7 +87,7 @@ def test_who_wakes_up_just_before_the_rename_makes_no_second_package(
             sleeper,
             threading.Event(),
             lambda item, outcome: noted.append(outcome),
-            lambda seconds, why: None,
+            Patience(job, sleeper, {}, threading.Event(), lambda seconds, why: None, 60),
         )
 
         def work() -> None:

@@ -15,7 +15,7 @@ from .folder import JobFolder, Shard
 from .items import Item
 from .maker import Fatal, Maker
 from .outcome import Outcome
-from .patience import PATIENCE_S
+from .patience import PATIENCE_S, Patience
 from .work import Worker
 
 LOOK_S = 0.5
@@ -61,6 +61,7 @@ class Crew:
         self._wait = wait
         self._only = only
         self._patience = patience
+        self._packaged: dict[str, Item] = {}
         self._makers = [make_maker() for _ in range(workers if only is None else 1)]
         self._ended = [threading.Event() for _ in self._makers]
         self._errors: list[BaseException] = []
@@ -86,15 +87,10 @@ class Crew:
             events.record_done(item, outcome)
 
         try:
-            worker = Worker(
-                self._job,
-                self._board,
-                maker,
-                self._stopped,
-                note,
-                events.waiting,
-                self._patience,
+            patience = Patience(
+                self._job, maker, self._packaged, self._stopped, events.waiting, self._patience
             )
+            worker = Worker(self._job, self._board, maker, self._stopped, note, patience)
             if self._only is None:
                 worker.run(self._wait)
             elif not self._board.is_done(self._only):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 from ..errors import Unreachable
+from .folder import JobFolder
 from .items import Item
 from .maker import Fatal, Maker
 from .outcome import FAILED, Outcome
@@ -26,24 +27,28 @@ class Patience:
     find nobody, another record is asked for: one that was packaged, or else any. If that is handed
     out, the fault is the records' own, and they fail; otherwise all wait.
 
+    :param packaged: by source, a record that was; all workers of a process have it in common.
     :param on_wait: told of a pause: seconds, and why.
     :param seconds: how long to wait in all, each time that the server goes away.
     """
 
     def __init__(
         self,
+        job: JobFolder,
         maker: Maker,
+        packaged: dict[str, Item],
         stopped: threading.Event,
         on_wait: Callable[[float, str], None],
         seconds: float,
     ) -> None:
+        self._job = job
         self._maker = maker
+        self._packaged = packaged
         self._stopped = stopped
         self._on_wait = on_wait
         self._seconds = seconds
         self._held = 0.0
         self._in_a_row = 0
-        self._packaged: dict[str, Item] = {}
 
     def found_somebody(self, item: Item, outcome: Outcome) -> bool:
         """Whether the source was there for a record; counts those for which it was not."""
@@ -60,14 +65,14 @@ class Patience:
         """Whether so many in a row found nobody that it may be the server."""
         return self._in_a_row >= HOLD_AFTER
 
-    def hold(self, item: Item, outcome: Outcome, others: Sequence[Item]) -> bool:
+    def hold(self, item: Item, outcome: Outcome, missed: Collection[Item]) -> bool:
         """Find out whether the server is away, and wait then; False if the run is ended meanwhile.
 
         :param item: the last that found nobody there.
-        :param others: records that may find somebody; those of other sources do not count.
+        :param missed: all of the shard that did.
         :raises Fatal: if it took too long.
         """
-        if self._is_there(item.source, others):
+        if self._is_there(item.source, missed):
             self._in_a_row, self._held = 0, 0.0
             return True
         seconds = min(FIRST_HOLD_S * 2 ** (self._in_a_row - HOLD_AFTER), LONGEST_HOLD_S)
@@ -84,10 +89,11 @@ class Patience:
         self._on_wait(seconds, f"{self._in_a_row} records in a row found nobody there")
         return not self._stopped.wait(seconds)
 
-    def _is_there(self, source: str, others: Sequence[Item]) -> bool:
+    def _is_there(self, source: str, missed: Collection[Item]) -> bool:
         """Whether the source hands out a record that has nothing to do with those that failed."""
         packaged = self._packaged.get(source)
         if packaged is not None:
             return self._maker.answers(packaged)
-        same = [one for one in others if one.source == source]
-        return bool(same) and self._maker.answers(random.choice(same))
+        some = self._job.items(random.choice(self._job.shards()))
+        others = [one for one in some if one.source == source and one not in missed]
+        return bool(others) and self._maker.answers(random.choice(others))

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from .items import Item
 from .ledger import Claim, Lost
 from .maker import Fatal, Maker
 from .outcome import DONE, FAILED, Outcome
-from .patience import PATIENCE_S, Patience
+from .patience import Patience
 
 MOST_DEATHS = 5
 """Workers in a row that died while they made the same record; then it is left out, for the job
@@ -34,8 +34,7 @@ class Worker:
     :param board: what this process knows of the shards.
     :param on_outcome: told of each record that has ended, also of those that an earlier worker
         had finished and not noted.
-    :param on_wait: told of a pause: seconds, and why.
-    :param patience: seconds to wait for a server that is away.
+    :param patience: what it has with servers that are away.
     """
 
     def __init__(
@@ -45,8 +44,7 @@ class Worker:
         maker: Maker,
         stopped: threading.Event,
         on_outcome: Callable[[Item, Outcome], None],
-        on_wait: Callable[[float, str], None],
-        patience: float = PATIENCE_S,
+        patience: Patience,
     ) -> None:
         self._job = job
         self._target = str(job.target)
@@ -54,7 +52,7 @@ class Worker:
         self._maker = maker
         self._stopped = stopped
         self._on_outcome = on_outcome
-        self._patience = Patience(maker, stopped, on_wait, patience)
+        self._patience = patience
         self._target_seen = os.path.isdir(self._target)
 
     def run(self, wait: bool) -> None:
@@ -101,9 +99,8 @@ class Worker:
 
     def _all(self, claimed: Claim) -> bool:
         """Make the packages of all records that have none; False if stopped before the end."""
-        items = self._job.items(claimed.shard)
         later: list[Item] = []
-        for item in items:
+        for item in self._job.items(claimed.shard):
             if item.number in claimed.ended:
                 continue
             if self._stopped.is_set():
@@ -113,12 +110,12 @@ class Worker:
                 self._note(claimed, item, outcome)
                 continue
             later.append(item)
-            if not self._hold(item, outcome, items, later):
+            if self._patience.is_strained and not self._patience.hold(item, outcome, later):
                 return False
         for item in later:  # what was not there a while ago may be there now
             outcome = self._made(claimed, item)
             while not self._patience.found_somebody(item, outcome) and self._patience.is_strained:
-                if not self._hold(item, outcome, items, later):
+                if not self._patience.hold(item, outcome, later):
                     return False
                 outcome = self._made(claimed, item)
             if self._stopped.is_set() and outcome.error == Unreachable.__name__:
@@ -126,14 +123,6 @@ class Worker:
             self._note(claimed, item, outcome)
         claimed.append_totals()
         return True
-
-    def _hold(
-        self, item: Item, outcome: Outcome, items: Sequence[Item], missed: Sequence[Item]
-    ) -> bool:
-        if not self._patience.is_strained:
-            return True
-        others = sorted(set(items).difference(missed), key=lambda one: one.number)
-        return self._patience.hold(item, outcome, others)
 
     def _made(self, claimed: Claim, item: Item) -> Outcome:
         place = self._job.place_of(item)
