@@ -63,7 +63,7 @@ def test_once_a_record_was_packaged_none_waits_for_broken_ones(bench: Bench) -> 
 def test_what_one_worker_has_packaged_is_asked_for_by_all(bench: Bench) -> None:
     """Another one may have a shard in which all records are broken."""
     ids = bench.records(5)
-    job = bench.job(ids, "--retries", "0")
+    job = bench.job(ids, "--retries", "0", "--shard-size", "5")
     broken(bench, ids[1:])
     good, *bad = job.items(job.shards()[0])
     packaged: dict[str, batch.Item] = {}
