@@ -16,6 +16,7 @@ from scripted import Asked, Scripted, serving, whole
 from bagit_create import budget
 from bagit_create.budget import Budget
 from bagit_create.budget.allowance import allowances, clock_ahead, policies
+from bagit_create.budget.windows import Windows
 from bagit_create.main import process
 
 Run = Callable[..., dict[str, Any]]
@@ -314,3 +315,15 @@ def test_a_long_pause_is_announced(
         run(jobs=1)
 
     assert "waiting 1 s before the next try (HTTP 429)" in caplog.text
+
+
+@pytest.mark.parametrize(("seen", "length"), [(0.4, 1.0), (1.002, 1.0), (1.3, 60.0), (60.5, 60.0)])
+def test_a_window_that_was_measured_a_little_too_long_is_the_natural_one(
+    seen: float, length: float
+) -> None:
+    """A limit of 20 a second would be kept as one of 20 a minute."""
+    windows = Windows()
+    windows.ticket(1000.0, "records")
+    windows.broken(1000.0 + seen / 2, 20, 1000.0 + seen, 0.001)
+
+    assert length == windows.windows[20].length

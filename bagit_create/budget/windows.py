@@ -204,7 +204,8 @@ class Windows:
         if length is None and window is not None:
             length = window.length
         if length is None:
-            length = next((one for one in NATURAL_S if one >= self._least(now, end)), end - now)
+            least = (1 - NEAR) * self._least(now, end)
+            length = next((one for one in NATURAL_S if one >= least), end - now)
         self.windows[limit] = Window(limit, end - length, end, limit, grain, length)
         self._forget_some(now, limit)
 
