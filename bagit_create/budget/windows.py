@@ -200,9 +200,14 @@ class Windows:
             if window.is_same(end, grain):
                 window.used = max(window.used, limit)
                 return
+        known = window.length if window is not None else None
+        if known is not None and known + 2 * grain < (1 - NEAR) * (end - now):
+            known = None  # the server counts for longer now
         length = self._length(limit, now, end)
-        if length is None and window is not None:
-            length = window.length
+        if length is None:
+            length = known
+        elif known is not None:
+            length = min(length, known)  # where others ask too, it is measured too long
         if length is None:
             least = (1 - NEAR) * self._least(now, end)
             length = next((one for one in NATURAL_S if one >= least), end - now)
