@@ -332,13 +332,15 @@ def test_a_length_that_is_known_is_not_measured_anew_beside_others(
     assert length == windows.windows[3].length
 
 
-@pytest.mark.parametrize(("seen", "length"), [(0.4, 1.0), (1.002, 1.0), (1.3, 60.0), (60.5, 60.0)])
-def test_a_window_that_was_measured_a_little_too_long_is_the_natural_one(
-    seen: float, length: float
+@pytest.mark.parametrize("before", [0.5, 5.0, 600.0])
+@pytest.mark.parametrize(("left", "length"), [(0.4, 1.0), (1.002, 1.0), (1.3, 60.0), (60.5, 60.0)])
+def test_a_limit_that_others_broke_is_not_kept_for_longer_than_it_must_last(
+    left: float, length: float, before: float
 ) -> None:
-    """A limit of 20 a second would be kept as one of 20 a minute."""
+    """However long we have asked before: a limit of 600 a minute would be kept as one an hour. Nor
+    is one of 20 a second kept as one a minute, because a clock is a little ahead."""
     windows = Windows()
-    windows.ticket(1000.0, "records")
-    windows.broken(1000.0 + seen / 2, 20, 1000.0 + seen, 0.001)
+    windows.ticket(1000.0 - before, "records")
+    windows.broken(1000.0, 20, 1000.0 + left, 0.001)
 
     assert length == windows.windows[20].length
