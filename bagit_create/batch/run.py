@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import budget, errors, log
+from .. import errors, log
 from ..errors import BicError, InputError, Interrupted
 from ..main import failure
 from ..model import Silent
@@ -80,9 +80,6 @@ def run(
         raise Interrupted(
             "Interrupted.", hint="run the job again; what is finished is not made again"
         ) from err
-    finally:
-        if number == 1:
-            budget.leave()  # what this process does next is no part of the job
     return followed.totals
 
 
