@@ -17,7 +17,7 @@ from .limits import requests_allowed
 from .model import Events
 from .net.connect import Connections
 from .options import JobOptions
-from .session import Login, Sessions, SignedWire
+from .session import Login, Sessions, SignedWire, secrets_of
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def open_client(
     for value in (
         token and token.value,
         share and share[1].value,
-        *(c.value for c in jar or ()),
+        *(secrets_of(jar) if jar is not None else ()),
     ):
         own.hide(value or "")
     if options.skipssl:

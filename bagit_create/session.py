@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,10 @@ PAUSE_S = 60.0
 """Seconds for which that holds: a session that ends meanwhile is noticed only then."""
 _SESSION = re.compile("sess|sid", re.IGNORECASE)
 """Names of cookies that stand for a session; others, of load balancers say, may change."""
+
+SHORTEST = 8
+"""Characters of a cookie from which it may be a secret. Others tell a language, a yes or a no:
+hidden, they would be missing in every word of a log that has them in it."""
 
 SignOn = Callable[[str], "CookieJar"]
 """Signs on at an address, and returns the cookies; see :func:`.sso.sign_on`."""
@@ -235,8 +239,8 @@ class SignedWire(Wire):
 
     def _take(self, signed: SignedOn) -> SignedOn:
         if signed.jar is not self._jar:
-            for cookie in signed.jar:
-                self._hide(cookie.value or "")
+            for one in secrets_of(signed.jar):
+                self._hide(one)
             self._jar = signed.jar
         return signed
 
@@ -270,6 +274,11 @@ class SignedWire(Wire):
             sign = still
         self._login.turned_away = self._login.turned_away or sign == LOGIN
         return response
+
+
+def secrets_of(jar: CookieJar) -> Iterator[str]:
+    """The values of cookies that may be secrets."""
+    return (one.value for one in jar if one.value and len(one.value) >= SHORTEST)
 
 
 def _sign(response: Response, url: str, signed: SignedOn) -> str:
