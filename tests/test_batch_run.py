@@ -119,7 +119,8 @@ def test_v_tells_how_each_record_ended(bench: Bench) -> None:
     "words",
     [("--processes", "0"), ("--processes", "-1"), ("--workers", "0"),
      ("--workers", "9999"), ("--share", "2"), ("--share", "x"),
-     ("--share", "1/0"), ("--patience", "-1"), ("--token", "a", "--token-file", "b")],
+     ("--share", "1/0"), ("--share", "1e999"), ("--patience", "-1"), ("--patience", "nan"),
+     ("--token", "a", "--token-file", "b")],
 )  # fmt: skip
 def test_orders_that_cannot_work_are_refused(bench: Bench, words: tuple[str, ...]) -> None:
     """Before any request."""

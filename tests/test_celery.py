@@ -391,7 +391,7 @@ def test_a_worker_has_its_own_scratch_and_share(
     assert (tmp_path / "work").is_dir()
 
 
-@pytest.mark.parametrize("share", ["2", "0", "many", "1/0"])
+@pytest.mark.parametrize("share", ["2", "0", "many", "1/0", "1e999"])
 def test_a_share_that_is_none_is_refused(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is asked for."""
     monkeypatch.setenv("BIC_SHARE", share)

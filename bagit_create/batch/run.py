@@ -96,7 +96,7 @@ def _check(job: JobFolder, orders: Orders, processes: int | None) -> None:
         faults.append("--processes is at least 1.")
     if orders.part is not None and not 0 < orders.part <= 1:
         faults.append("--share is a part of 1, as 1/4 or 0.25.")
-    if orders.patience < 0:
+    if not orders.patience >= 0:  # NaN would have no end
         faults.append("--patience is not negative.")
     if orders.token and len(job.file.sources) > 1:
         faults.append(
