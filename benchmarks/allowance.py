@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,9 @@ def ask(
             session.get(f"{url}/api/records/1")
 
     time.sleep(max(0.0, start - time.time()))
-    for _ in range(threads):
-        threading.Thread(target=naive if way == NAIVE else ours, daemon=True).start()
+    work = naive if way == NAIVE else ours
+    for _ in range(threads):  # only copies of this context know what is shared in it
+        threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
     time.sleep(max(0.0, end - time.time()))
     os._exit(0)  # some wait for an hour
 

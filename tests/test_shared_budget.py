@@ -425,6 +425,7 @@ def test_the_benchmark_counts_what_was_refused_and_what_was_used(tmp_path: Path)
     subprocess.run(command, cwd=ROOT, check=True, timeout=LONG_S, stdout=subprocess.DEVNULL)
     row = json.loads((tmp_path / "rows.json").read_text())[0]
 
+    assert 2 == row["folder"][0]  # the salt, and what all processes write down together
     assert 1 <= row["allowed"] <= 30
     assert row["used"] == row["allowed"] / 30
     assert row["refused part"] == row["refused"] / (row["allowed"] + row["refused"])
