@@ -11,13 +11,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from . import config, credentials, log, sso
 from .client import Client
 from .config import Instance
-from .credentials import Secret
+from .credentials import Secret, secrets_of
 from .errors import InputError
 from .limits import requests_allowed
 from .model import Events
 from .net.connect import Connections
 from .options import JobOptions
-from .session import Login, Sessions, SignedWire, secrets_of
+from .session import Login, Sessions, SignedWire
 from .wire import Wire
 
 if TYPE_CHECKING:

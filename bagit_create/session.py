@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 
 from . import log
 from .answers import REDIRECTS, leads_to_login
+from .credentials import secrets_of
 from .errors import AccessDenied, BicError, UpstreamError
 from .urls import origin
 from .wire import Response, Wire
@@ -41,10 +42,6 @@ PAUSE_S = 60.0
 """Seconds for which that holds: a session that ends meanwhile is noticed only then."""
 _SESSION = re.compile("sess|sid", re.IGNORECASE)
 """Names of cookies that stand for a session; others, of load balancers say, may change."""
-
-SHORTEST = 8
-"""Characters of a cookie from which it may be a secret. Others tell a language, a yes or a no:
-hidden, they would be missing in every word of a log that has them in it."""
 
 SignOn = Callable[[str], "CookieJar"]
 """Signs on at an address, and returns the cookies; see :func:`.sso.sign_on`."""
@@ -172,15 +169,13 @@ class Session:
         """Sign on at a record's page, or else, as it may be open to all, at the login page."""
         log.info(f"signing on to {urlsplit(self._base_url).hostname} with the certificate")
         page = f"{self._base_url}/youraccount/login"
-        if not record:
-            return sign_on(page)
         try:
-            return sign_on(record)
-        except AccessDenied as first:
-            try:
-                return sign_on(page)
-            except AccessDenied:
-                raise first from first.__cause__
+            return sign_on(record or page)
+        except AccessDenied:
+            with suppress(AccessDenied):
+                if record:
+                    return sign_on(page)
+            raise
 
 
 class Sessions:
@@ -193,9 +188,7 @@ class Sessions:
     def at(self, base_url: str) -> Session:
         """That of the server at an address."""
         with self._lock:
-            if base_url not in self._made:
-                self._made[base_url] = Session(base_url)
-            return self._made[base_url]
+            return self._made.setdefault(base_url, Session(base_url))
 
 
 @dataclass
@@ -274,11 +267,6 @@ class SignedWire(Wire):
             sign = still
         self._login.turned_away = self._login.turned_away or sign == LOGIN
         return response
-
-
-def secrets_of(jar: CookieJar) -> Iterator[str]:
-    """The values of cookies that may be secrets."""
-    return (one.value for one in jar if one.value and len(one.value) >= SHORTEST)
 
 
 def _sign(response: Response, url: str, signed: SignedOn) -> str:
