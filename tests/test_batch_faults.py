@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -230,6 +231,27 @@ def test_a_job_folder_that_takes_no_byte_more_says_what_to_do(
 
     assert 10 == result.returncode
     assert "make room on that file system, and run the job again then" in result.stderr
+
+
+def test_a_machine_that_has_too_many_files_open_ends_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting for the server would not help: it is there."""
+    ids = bench.records(2)
+    bench.job(ids, "--retries", "0")
+
+    def none_left(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as full:
+        full.setattr(socket, "create_connection", none_left)
+        result = bench.run("-w", "1")
+
+    assert 10 == result.returncode
+    assert "'ulimit -n'" in result.stderr
+    assert {"pending"} == set(bench.outcomes().values())
+    assert 0 == bench.run("-w", "1").returncode
+    assert ids == bench.packages()
 
 
 def test_one_record_that_is_too_large_for_the_disk_does_not_keep_the_others(
