@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,19 @@ def test_a_job_whose_log_is_not_whole_is_submitted_again(bench: Bench) -> None:
     assert 1 == told(bench.bic("submit", bench.path, *words))["jobs"]
 
 
-def test_a_shard_that_another_machine_has_just_finished_is_left_alone(bench: Bench) -> None:
-    """Of its log a network file system may show less than there is, for a while."""
+@pytest.mark.parametrize("ahead", [0, 3600])
+def test_a_shard_that_another_machine_has_just_finished_is_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Of its log a network file system may show less than there is, for a while; and the clock of
+    this machine may be ahead."""
     job = finished_job(bench)
     log = job.logs / "01-000001.0001.jsonl"
     first = json.loads(log.read_bytes().splitlines()[0])
     first["owner"] = re.sub("@[0-9a-f]{8}", "@0badcafe", first["owner"])
     log.write_text(json.dumps(first) + "\n")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
     result = bench.run("-w", "1")
 
     assert 8 == result.returncode
