@@ -21,7 +21,7 @@ from .urls import clean, origin, without_secrets
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_LOGIN_PATH = re.compile("/login|/adfs/ls|/auth/realms/|/Shibboleth[.]sso/", re.IGNORECASE)
+_LOGIN_PATH = re.compile("/login|(?i:/adfs/ls|/auth/realms/|/shibboleth[.]sso/)")
 
 
 @dataclass(frozen=True)
