@@ -20,6 +20,8 @@ from .model import FileEntry, Skipped
 
 NAMED_AT_MOST = 20
 """Things that a message names one by one; sip.json has all."""
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+"""Errors that a folder has nothing to do with: this process may have no more files or memory."""
 _SPECIAL = {
     stat.S_IFIFO: "FIFO",
     stat.S_IFSOCK: "socket",
@@ -106,8 +108,8 @@ class Tree:
             with os.scandir(place) as entries:
                 return iter(sorted(entries, key=lambda one: os.fsencode(one.name)))
         except OSError as err:
-            if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                raise  # the folder has nothing to do with it
+            if err.errno in EXHAUSTED:
+                raise
             self.unreadable.append(folder or ".")
             return iter(())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,10 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faulty import instead, raw
+
 from bagit_create.credentials import Secret
 from bagit_create.errors import BicError
 from bagit_create.listing import Listed, Selection, Tally, list_records
 from bagit_create.options import JobOptions
+from bagit_create.sandbox import Fault, Sandbox
+from bagit_create.sandbox.crowd import Crowd, Run
 
 Answer = subprocess.CompletedProcess[str]
 
@@ -64,6 +69,23 @@ def lists_of(source: str, config: Path, token: str = "", **usual: Any) -> Lists:
         return done
 
     return call
+
+
+def answered(change: Callable[[Any], Any]) -> Fault:
+    """A fault that changes the JSON of the right answer, in place or into what is returned."""
+
+    def changed(text: bytes) -> bytes:
+        body = json.loads(text)
+        return json.dumps(change(body) or body).encode()
+
+    return raw(instead(changed))
+
+
+def crowd_of(sandbox: Sandbox, source: str, runs: list[Run]) -> Crowd:
+    """Records that the search of a source finds."""
+    crowd = Crowd(runs, "9{n:06}")
+    sandbox.app(source).searches.crowd = crowd
+    return crowd
 
 
 def command(config: Path, *args: str, **how: Any) -> Answer:

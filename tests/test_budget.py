@@ -317,13 +317,30 @@ def test_a_long_pause_is_announced(
     assert "waiting 1 s before the next try (HTTP 429)" in caplog.text
 
 
-@pytest.mark.parametrize(("seen", "length"), [(0.4, 1.0), (1.002, 1.0), (1.3, 60.0), (60.5, 60.0)])
-def test_a_window_that_was_measured_a_little_too_long_is_the_natural_one(
-    seen: float, length: float
+@pytest.mark.parametrize(("left", "length"), [(10.0, 60.0), (59.9, 60.0), (600.0, 3600.0)])
+def test_a_length_that_is_known_is_not_measured_anew_beside_others(
+    left: float, length: float
 ) -> None:
-    """A limit of 20 a second would be kept as one of 20 a minute."""
+    """Our last three requests began long before the window, which others have used up; only a
+    window that lasts longer is another one."""
     windows = Windows()
-    windows.ticket(1000.0, "records")
-    windows.broken(1000.0 + seen / 2, 20, 1000.0 + seen, 0.001)
+    windows.stand(1000.0, [(3, 60.0)])
+    for moment in (1000.0, 1100.0, 1200.0, 4000.0, 4100.0, 4200.0):
+        assert moment == windows.ticket(moment, "records")
+    windows.broken(4200.0, 3, 4200.0 + left, 0.001)
+
+    assert length == windows.windows[3].length
+
+
+@pytest.mark.parametrize("before", [0.5, 5.0, 600.0])
+@pytest.mark.parametrize(("left", "length"), [(0.4, 1.0), (1.002, 1.0), (1.3, 60.0), (60.5, 60.0)])
+def test_a_limit_that_others_broke_is_not_kept_for_longer_than_it_must_last(
+    left: float, length: float, before: float
+) -> None:
+    """However long we have asked before: a limit of 600 a minute would be kept as one an hour. Nor
+    is one of 20 a second kept as one a minute, because a clock is a little ahead."""
+    windows = Windows()
+    windows.ticket(1000.0 - before, "records")
+    windows.broken(1000.0, 20, 1000.0 + left, 0.001)
 
     assert length == windows.windows[20].length

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from listed import Lists, command, lists_with
+from faulty import body, instead, raw
+from listed import Lists, answered, command, crowd_of, lists_with
+from scripted import whole
 
 from bagit_create.errors import InputError, UpstreamError
 from bagit_create.listing import Selection, check, windows
 from bagit_create.options import JobOptions
-from bagit_create.sandbox import Fault, Sandbox, searches
+from bagit_create.sandbox import Sandbox, searches
 from bagit_create.sandbox.crowd import DAY_MS, Crowd, Run
 
 AT_ONCE = [Run(90, "2015-01-01T00:00:00Z", 0)]
@@ -26,18 +27,6 @@ def lists(config_file: Path) -> Lists:
     return lists_with(config_file)
 
 
-def answered(change: Callable[[Any], Any]) -> Fault:
-    """A fault that changes the JSON of the right answer."""
-
-    def speak(reply: Any) -> bytes:
-        body = json.loads(b"".join(reply.blocks()))
-        text = json.dumps(change(body) or body).encode()
-        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
-
-    return Fault("raw", speak=speak)
-
-
 def removing(crowd: Crowd, at: set[int], many: int = 5) -> Callable[[int], None]:
     """Takes the oldest away before each of these searches."""
 
@@ -47,13 +36,6 @@ def removing(crowd: Crowd, at: set[int], many: int = 5) -> Callable[[int], None]
             crowd.removed.update(left[:many])
 
     return remove
-
-
-def crowd_of(sandbox: Sandbox, source: str, runs: list[Run]) -> Crowd:
-    """Records that the search of a source finds."""
-    crowd = Crowd(runs, "9{n:06}")
-    sandbox.app(source).searches.crowd = crowd
-    return crowd
 
 
 @pytest.mark.parametrize(
@@ -164,17 +146,15 @@ def test_an_old_search_is_gone_through_again_where_records_went(
 def test_an_ailing_server_does_not_make_a_short_list_whole(lists: Lists, sandbox: Sandbox) -> None:
     """It answers that nothing matches, and when the count is asked for again, once more."""
     interface = sandbox.app("inveniordm").interface
-    sandbox.app("inveniordm").searches.crowd = Crowd([Run(90, "2015-01-01", DAY_MS)], "9{n:06}")
-    head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n"
+    crowd_of(sandbox, "inveniordm", [Run(90, "2015-01-01", DAY_MS)])
 
-    def nothing(reply: Any) -> bytes:
-        text = b"".join(reply.blocks())
+    def nothing(text: bytes) -> bytes:
         if interface.lists > 1:
             error = b'<error code="noRecordsMatch">none</error>'
             text = re.sub(b"<ListIdentifiers>.*</ListIdentifiers>", error, text, flags=re.DOTALL)
-        return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
+        return text
 
-    sandbox.fault("verb=ListIdentifiers", Fault("raw", speak=nothing), source="inveniordm")
+    sandbox.fault("verb=ListIdentifiers", raw(instead(nothing)), source="inveniordm")
     done = lists("inveniordm", via="oai")
 
     assert done.error is None and 0 < done.tally.shortfall
@@ -183,17 +163,16 @@ def test_an_ailing_server_does_not_make_a_short_list_whole(lists: Lists, sandbox
 
 def test_pages_without_a_record_have_an_end(lists: Lists, sandbox: Sandbox) -> None:
     """Though each have another token."""
-    head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n"
     count = iter(range(10_000))
 
-    def hollow(reply: Any) -> bytes:
-        text = b"".join(reply.blocks())
+    def hollow(text: bytes) -> bytes:
         inner = b"<ListIdentifiers><resumptionToken>%d</resumptionToken></ListIdentifiers>"
         some = inner % next(count)
-        text = re.sub(b"<ListIdentifiers>.*</ListIdentifiers>|<error.*</error>", some, text)
-        return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
+        return re.sub(b"<ListIdentifiers>.*</ListIdentifiers>|<error.*</error>", some, text)
 
-    sandbox.fault("verb=ListIdentifiers", Fault("raw", speak=hollow), source="inveniordm")
+    # A token that nobody gave is refused; here it leads on.
+    fault = raw(lambda reply: whole(hollow(body(reply))))
+    sandbox.fault("verb=ListIdentifiers", fault, source="inveniordm")
     error = lists("inveniordm", via="oai").error
 
     assert isinstance(error, UpstreamError) and "have no record" in error.message
@@ -242,13 +221,11 @@ def test_a_week_is_no_day() -> None:
 def test_the_end_of_the_calendar_is_no_end_of_the_list(lists: Lists, sandbox: Sandbox) -> None:
     """Neither where a record was created then, nor where a server's clock says so."""
     sandbox.add_record("zenodo", "9", {}, created="9999-12-31T23:59:59.999999Z")
-    head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n"
 
-    def late(reply: Any) -> bytes:
-        text = re.sub(rb"2026-[-0-9T:]*Z", b"9999-12-31T23:59:59Z", b"".join(reply.blocks()))
-        return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
+    def late(text: bytes) -> bytes:
+        return re.sub(rb"2026-[-0-9T:]*Z", b"9999-12-31T23:59:59Z", text)
 
-    sandbox.fault("verb=Identify", Fault("raw", speak=late), source="zenodo")
+    sandbox.fault("verb=Identify", raw(instead(late)), source="zenodo")
 
     assert "9" in lists("zenodo").ids
     assert lists("zenodo", via="oai").error is None

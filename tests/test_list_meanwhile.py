@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from listed import Lists, lists_with
-from test_list_honest import answered, crowd_of
+from listed import Lists, answered, crowd_of, lists_with
 
 from bagit_create.errors import UpstreamError
 from bagit_create.listing import windows
@@ -183,6 +182,42 @@ def test_a_search_of_coarse_times_and_bounds_is_not_halved_without_end(
 
     assert done.error is None and "the search hands out no more" in done.tally.cut
     assert len(sandbox.seen) < 1500
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-videos"])
+def test_a_search_that_knows_only_bounds_is_listed_to_its_end(
+    source: str, lists: Lists, sandbox: Sandbox
+) -> None:
+    """Even of an empty time it says that there are so many at least."""
+    crowd = crowd_of(sandbox, source, MANY)
+
+    def bound(body: Any) -> None:
+        body["hits"]["total"] = {"value": body["hits"]["total"], "relation": "gte"}
+
+    sandbox.fault("/records", answered(bound), source=source)
+    done = lists(source)
+
+    assert (None, "") == (done.error, done.tally.cut)
+    assert {one.recid for one in crowd} <= set(done.ids)
+    assert len(sandbox.seen) < 60
+
+
+@pytest.mark.parametrize("source", ["zenodo", "cds-videos"])
+@pytest.mark.parametrize("total", [7, 10_000, {"value": 10_000, "relation": "gte"}])
+def test_a_search_that_counts_and_shows_nothing_is_not_asked_for_ever(
+    source: str, total: Any, lists: Lists, sandbox: Sandbox
+) -> None:
+    """There is nothing that a part of it could show."""
+
+    def hide(body: Any) -> None:
+        body["hits"] = {"total": total, "hits": []}
+
+    sandbox.fault("/records", answered(hide), source=source)
+    done = lists(source)
+
+    assert ([], None) == (done.ids, done.error)
+    assert done.tally.shortfall or done.tally.cut
+    assert len(sandbox.seen) < 10
 
 
 @pytest.mark.parametrize("source", ["zenodo", "cds-videos"])

@@ -148,6 +148,24 @@ def test_a_time_that_somebody_wrote_in_is_not_handed_on(last: Path, harvest: Har
     assert "fetched" not in by_name(result)["large.bin"]["origin"]
 
 
+@pytest.mark.parametrize("told", ["[null]", "[0, {}]", "null", "{}", '["http://[x"]'])
+def test_an_address_that_is_none_says_nothing_of_a_time(
+    told: str, last: Path, harvest: Harvest
+) -> None:
+    """Anything may stand in an earlier package; its files are proven all the same."""
+    path = last / "data/meta/sip.json"
+    old = json.loads(path.read_text("utf-8"))
+    for one in old["contentFiles"]:
+        one["origin"]["url"] = json.loads(told)
+    path.write_text(json.dumps(old), "utf-8")
+    resign(last)
+
+    result = harvest(RECID, previous=last)
+
+    assert 9 == result["reused"]
+    assert "fetched" not in by_name(result)["large.bin"]["origin"]
+
+
 def test_the_time_of_a_download_from_another_server_is_not_handed_on(
     last: Path, harvest: Harvest, sandbox: Sandbox
 ) -> None:

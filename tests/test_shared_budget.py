@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -265,6 +266,17 @@ def test_files_that_somebody_removed_are_made_anew(
     budget.forget()
     budget.share(job)
     assert budget.budgets().of(HERE, "").begin() > 90
+
+
+def test_a_job_that_was_made_anew_in_its_place_has_budgets_of_its_own(job: Path) -> None:
+    """A process may live for months: of a job that nobody works on any more, it keeps nothing."""
+    budget.budgets().of(HERE, "").pause(100)
+    budget.leave()
+    shutil.rmtree(job)
+    budget.share(job)
+    budget.budgets().of(HERE, "").pause(200)
+
+    assert ["pause"] == [one[0] for one in lines(job)]
 
 
 def test_a_file_that_has_grown_is_followed_by_a_short_one(

@@ -191,6 +191,25 @@ def test_what_is_wrong_with_this_machine_is_none(
         assert "cannot be checked here and now" in made.stderr and "try: " in made.stderr
 
 
+def test_a_path_on_a_file_system_that_is_away_is_not_called_missing(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a package."""
+    package = str(make())
+    real = os.lstat
+
+    def away(path: Any, **options: Any) -> os.stat_result:
+        if path == package:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "lstat", away)
+    made = CliRunner().invoke(cli, ["validate", package])
+
+    assert (10, "") == (made.exit_code, made.stdout)
+    assert "no such path" not in made.stderr and "Mount it again" in made.stderr
+
+
 def test_checks_of_a_store_that_came_before_are_kept(
     make: Make, failing: Callable[[str, int], None], tmp_path: Path
 ) -> None:
@@ -241,6 +260,52 @@ def test_a_link_on_a_file_system_that_is_away_leads_somewhere_still(
     monkeypatch.setattr(os.path, "realpath", away)
     with pytest.raises(SipError, match="stale file handle"):
         validate(package)
+
+
+def test_at_no_moment_is_an_earlier_package_taken_for_broken(
+    harvest: Harvest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its files this machine cannot open, and however late in the examination."""
+    first = Path(harvest(7000001)["path"])
+    real, left = os.open, [0]
+
+    def opened(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if os.fsdecode(path).startswith(f"{first}/"):
+            left[0] -= 1
+            if left[0] == 0:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return real(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+    number = 0
+    while left[0] <= 0:  # until nothing is opened so late
+        number += 1
+        left[0] = number
+        again = harvest(7000001, if_changed=True)
+        assert again["unchanged"] if left[0] > 0 else 10 == again["exit_code"], again
+
+    assert number > 10
+    assert [first] == [*first.parent.glob("sip::*")]
+
+
+def test_packages_that_cannot_be_looked_for_now_are_not_taken_for_gone(
+    harvest: Harvest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one would be made beside them."""
+    place = Path(harvest(7000001)["path"]).parent
+    real = os.scandir
+
+    def scanned(path: Any) -> Any:
+        if os.fspath(path) == os.fspath(place):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    target = tmp_path / "other"
+    again = harvest(7000001, if_changed=True, previous=place, target=target)
+
+    assert (10, "SipError") == (again["exit_code"], again["error"])
+    assert not target.exists() or not [*target.iterdir()]
 
 
 @pytest.mark.parametrize("archive", [None, "zip"])

@@ -15,6 +15,22 @@ Place = tuple[str, str, int | None]
 """Scheme, host and port of a server."""
 
 
+class _Warning:
+    """Says once that nothing is shared. Budgets keep it, and must not keep their registry: nobody
+    else would ever let go of that, and of the files that they hold open."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, err: OSError) -> None:
+        if not self._told:
+            self._told = True
+            log.warning(
+                "the limits of servers cannot be kept together with other processes"
+                f" ({err.strerror or err}): each goes by what the servers tell it"
+            )
+
+
 class Registry:
     """The budgets of one job in this process, or those of all that is no part of a job.
 
@@ -31,7 +47,7 @@ class Registry:
         self._budgets: dict[tuple[str, str, int | None, str], Budget] = {}
         self._folder: Path | None = None
         self._part = part
-        self._warned = False
+        self._warn = _Warning()
         weakref.finalize(self, _close, self._budgets)
         if folder is not None and part == 1:
             try:
@@ -60,15 +76,6 @@ class Registry:
             except OSError as err:
                 self._warn(err)
         return Budget(part=self._part, paced=True, known=known)
-
-    def _warn(self, err: OSError) -> None:
-        """Say once that nothing is shared."""
-        if not self._warned:
-            self._warned = True
-            log.warning(
-                "the limits of servers cannot be kept together with other processes"
-                f" ({err.strerror or err}): each goes by what the servers tell it"
-            )
 
 
 def _close(budgets: dict[tuple[str, str, int | None, str], Budget]) -> None:

@@ -25,8 +25,6 @@ POLL_S = 0.02
 """Seconds after which they look whether it is there."""
 NATURAL_S = (1.0, 60.0, 3600.0, 86400.0)
 """How long windows are, nearly always."""
-LONG_S = 3600.0
-"""A window that we may have seen from its beginning is not longer than that."""
 NEAR = 0.02
 """A length that was measured and is this near to a natural one is taken for it."""
 SLACK = 200
@@ -200,11 +198,18 @@ class Windows:
             if window.is_same(end, grain):
                 window.used = max(window.used, limit)
                 return
+        known = window.length if window is not None else None
+        if known is not None and known + 2 * grain < (1 - NEAR) * (end - now):
+            known = None  # the server counts for longer now
         length = self._length(limit, now, end)
-        if length is None and window is not None:
-            length = window.length
         if length is None:
-            least = (1 - NEAR) * self._least(now, end)
+            length = known
+        elif known is not None:
+            length = min(length, known)  # where others ask too, it is measured too long
+        if length is None:
+            # Others sent the rest, now or before us. A guess that is too short is found out by the
+            # next refusal, one that is too long by nothing.
+            least = (1 - NEAR) * (end - now)
             length = next((one for one in NATURAL_S if one >= least), end - now)
         self.windows[limit] = Window(limit, end - length, end, limit, grain, length)
         self._forget_some(now, limit)
@@ -252,11 +257,6 @@ class Windows:
             first = moment
         length = end - first
         return next((one for one in NATURAL_S if abs(one - length) <= NEAR * one), length)
-
-    def _least(self, now: float, end: float) -> float:
-        """Seconds that a window has at least of which we did not send all requests."""
-        first = self.marks[0][0] if self.marks else now
-        return end - (first if end - first <= LONG_S else now)
 
     # -- as one value -------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ def _show_schema(ctx: click.Context) -> None:
 
 def _refuse(paths: tuple[str, ...], given: dict[str, Any]) -> None:
     faults = []
-    missing = [path for path in paths if not path or not os.path.lexists(path)]
+    missing = [path for path in paths if not _is_there(path)]
     if missing:
         faults.append("no such path: " + ", ".join(visible(path) for path in missing))
     if given["only_bag"] and given["must_be_sip"]:
@@ -121,6 +121,18 @@ def _refuse(paths: tuple[str, ...], given: dict[str, Any]) -> None:
             faults.append(f"--{name} is empty.")
     if faults:
         raise click.UsageError("\n".join(faults))
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is such a path; SipError if the file system is away on which it may be."""
+    try:
+        os.lstat(path)
+    except OSError as err:
+        from ..validation.machine import not_here
+
+        not_here(err, path)
+        return False
+    return True
 
 
 @dataclass

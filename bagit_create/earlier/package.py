@@ -13,11 +13,11 @@ from typing import Any
 from ..checksums import BLOCK, MANIFEST_ALGORITHMS, Digests, fastest
 from ..model import Checksum, Document, Silent
 from ..sip.build import LOG
-from ..validation.archives import open_archive
+from ..validation.archives import open_bag
 from ..validation.bag import Examination
 from ..validation.findings import Findings
-from ..validation.folder import FolderBag
 from ..validation.jsonstream import Stream
+from ..validation.machine import not_here
 from ..validation.siphead import SIP_JSON, at
 from ..validation.sipjson import MAX_BYTES
 
@@ -45,7 +45,7 @@ class Package:
         self.files = self.withheld = 0
         self.bytes: int | None = 0
         found = Findings()
-        self._container = FolderBag(path) if path.is_dir() else open_archive(path, found)
+        self._container = open_bag(path, found, flat_ok=False)
         self.name = self._container.name if self._container else path.name
         self.serialisation = self._container.serialisation if self._container else None
         if self._container is None:
@@ -53,15 +53,18 @@ class Package:
             return
         self._one = Examination(self._container, found, ())
         try:
-            self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
+            self._examine()
         except BaseException:  # nobody else knows of the archive yet
             self._container.close()
             raise
-        self.report = self._one.report(path, "fast", 0, 0.0)
+
+    def _examine(self) -> None:
+        self._one.run(None, None, os.cpu_count() or 1, True, False, Silent())
+        self.report = self._one.report(self.path, "fast", 0, 0.0)
         errors = [str(one) for one in self.report.findings if one.level == "error"]
         self.fault = errors[0] if errors else ""
         is_told = SIP_JSON in self.sizes  # a plain bag has none
-        if not self.fault and is_told and self.read(SIP_JSON, MAX_BYTES, keep=False) is None:
+        if not self.fault and is_told and self.read(SIP_JSON, MAX_BYTES, 0) is None:
             self.fault = f"{SIP_JSON} is not the one that the manifests list"
         self._survey()
 
@@ -107,7 +110,7 @@ class Package:
     def begun(self) -> int:
         """When the run that made it began to ask, in Unix seconds: hours before it was
         :attr:`made`, perhaps. Its log begins then; 0 if there is none."""
-        match = _BEGUN.match(self.read(LOG, MAX_DOCUMENT) or b"")
+        match = _BEGUN.match(self.read(LOG, MAX_DOCUMENT, BLOCK) or b"")
         try:
             asked = datetime.fromisoformat(match[1].decode()) if match else None
         except ValueError:
@@ -133,13 +136,17 @@ class Package:
         """Call ``take`` with every entry of contentFiles; returns the rest of the document.
 
         None if it cannot be read to its end; then some entries have been taken.
+
+        :raises SipError: if that is this machine's fault.
         """
         if self._container is None or not 0 < (self.sizes.get(SIP_JSON) or 0) <= MAX_BYTES:
             return None
         try:
             with self._container.open(SIP_JSON) as file:
                 return Stream(file, dict).object("contentFiles", take)[0]
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError) as err:
+            if isinstance(err, OSError):
+                not_here(err, self.path)
             return None
 
     # -- what it holds ----------------------------------------------------------------------------
@@ -161,11 +168,12 @@ class Package:
         assert self._container is not None
         return partial(self._container.open, bagpath)
 
-    def read(self, bagpath: str, most: int, keep: bool = True) -> bytes | None:
-        """A file's bytes, if they are those that the manifests list.
+    def read(self, bagpath: str, most: int, kept: int = MAX_DOCUMENT) -> bytes | None:
+        """A file's first bytes, if all of them are those that the manifests list.
 
         :param most: bytes; a larger one is not read.
-        :param keep: False gives ``b""`` for a file that is right.
+        :param kept: so many bytes are given, in whole blocks; 0 only compares.
+        :raises SipError: if this machine cannot read it here and now.
         """
         listed = self.digests(bagpath)
         strong = [name for name in listed if name in MANIFEST_ALGORITHMS]
@@ -174,13 +182,16 @@ class Package:
         expected = Checksum(fastest(strong), listed[fastest(strong)])
         digests = Digests([expected.algorithm])
         blocks: list[bytes] = []
+        size = 0
         try:
             with self._container.open(bagpath) as file:
                 while block := file.read(BLOCK):
                     digests.update(block)
-                    if keep:
+                    if size < kept:
                         blocks.append(block)
-        except OSError:
+                    size += len(block)
+        except OSError as err:
+            not_here(err, self.path)
             return None
         return b"".join(blocks) if digests.checksums() == (expected,) else None
 

@@ -12,6 +12,7 @@ from ..options import ARCHIVES
 from ..sip.staging import FOLDER
 from ..validation.archives import open_archive
 from ..validation.findings import Findings
+from ..validation.machine import not_here
 
 
 def check_place(place: Path) -> None:
@@ -46,6 +47,7 @@ def packages(place: Path, source: str, recid: str) -> list[Path]:
 
     :param place: a package itself, or the folder in which packages are. Links in that folder are
         passed over: what they lead to may be gone tomorrow.
+    :raises SipError: if this machine cannot look into it here and now.
     """
     if place.is_file() or os.path.lexists(place / "bagit.txt"):
         return [place]
@@ -62,5 +64,6 @@ def packages(place: Path, source: str, recid: str) -> list[Path]:
     except FileNotFoundError:
         return []  # a target that is still to be made
     except OSError as err:
+        not_here(err, place)  # who does not see them would make another one beside them
         log.warning(f"earlier packages cannot be looked for: {err}")
     return [Path(path) for _, _, path in sorted(found, reverse=True)]

@@ -66,7 +66,7 @@ def held(package: Package, placed: Iterable[Placed]) -> dict[str, Held]:
                 f"damaged in an earlier package, so it is fetched again: {there.bagpath} in"
                 f" {there.package}: expected {one.entry.size} bytes, found {there.size}"
             )
-    if found and package.fault and package.read(SIP_JSON, MAX_BYTES, keep=False) is None:
+    if found and package.fault and package.read(SIP_JSON, MAX_BYTES, 0) is None:
         times = {}  # somebody has written in it since
     servers = {one.bagpath: _servers(one.entry.urls) for items in wanted.values() for one in items}
     return {
@@ -83,9 +83,10 @@ def _fetched(told: tuple[int, frozenset[str]] | None, servers: frozenset[str]) -
 def _servers(urls: Any) -> frozenset[str]:
     """The names of the servers in some addresses, or in what should be such."""
     found = set()
-    for one in [urls] if isinstance(urls, str) else urls if isinstance(urls, (list, tuple)) else ():
-        with suppress(ValueError, AttributeError):
-            found.add(urlsplit(one).netloc.rpartition("@")[2].lower())
+    for one in urls if isinstance(urls, (list, tuple)) else [urls]:
+        if isinstance(one, str):
+            with suppress(ValueError):
+                found.add(urlsplit(one).netloc.rpartition("@")[2].lower())
     return frozenset(found - {""})
 
 

@@ -10,6 +10,8 @@ from ..errors import InputError
 from . import dates
 
 ROUTES = ("oai", "search")
+UNCOUNTED = "the server does not say how many there are: this may not be all"
+"""A note, where what is removed meanwhile may move others out of sight, and no count tells."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,7 @@ from ..errors import BicError, RecordNotFound, UpstreamError
 from ..pipelines.base import expect, plain_text
 from ..pipelines.gitlab_api import Api
 from . import dates, windows
-from .base import Listed, Selection, Tally, refuse
+from .base import UNCOUNTED, Listed, Selection, Tally, refuse
 
 WHAT = "Request for the group's projects"
 PER_PAGE = 100
@@ -49,6 +49,7 @@ class GitLab:
         window = _Window(selection)
         tally.expected = 0
         self._gone = 0
+        self._is_counted = True
         outside: set[str] = set()
         for archived in (False, True):
             query: dict[str, Any] = {
@@ -73,6 +74,8 @@ class GitLab:
                         tally.expected -= 1
         if tally.expected is not None and self._gone and tally.shortfall:
             tally.recount(tally.expected - self._gone)
+        if not self._is_counted:
+            tally.notes.append(UNCOUNTED)
         tally.notes += window.notes
         tally.notes += self._shared()
 
@@ -118,6 +121,8 @@ class GitLab:
                 )
             highest = max([highest, *numbers])
             total = _total(answer.headers.get("X-Total"))
+            if total is None and following.get("page", "1") != "1":  # keyset pages do not move
+                self._is_counted = False
             if total is None and not totals:
                 tally.expected = None
             elif total is not None and tally.expected is not None:

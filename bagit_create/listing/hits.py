@@ -54,11 +54,17 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of hits. ``total`` is how many hits there are; ``exact`` if it is no lower bound."""
+    """A page of hits. ``total`` is how many there are, ``exact`` unless that is only a lower bound,
+    which is counted as one more."""
 
     total: int
     hits: tuple[Hit, ...]
     exact: bool = True
+
+    @property
+    def least(self) -> int:
+        """How many hits there are at least: a bound has become a total by one more."""
+        return self.total if self.exact else self.total - 1
 
 
 class Search(Protocol):

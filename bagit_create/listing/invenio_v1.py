@@ -17,7 +17,7 @@ from ..config import Instance
 from ..errors import UpstreamError
 from ..pipelines.base import reading
 from . import oai, windows
-from .base import Listed, Selection, Tally, refuse
+from .base import UNCOUNTED, Listed, Selection, Tally, refuse
 
 WHAT = "Search request"
 PAGE = 200
@@ -64,7 +64,7 @@ class InvenioV1:
         total = self._total(selection)
         tally.expected = now = total
         if total is None:
-            tally.notes.append("the server does not say how many there are: this may not be all")
+            tally.notes.append(UNCOUNTED)
         for _ in range(windows.PASSES):
             total, ids = now, set[int]()
             yield from self._all_pages(selection, tally, total, ids)

@@ -76,7 +76,7 @@ class _Part:
         return self.ordered and self.stamps > 1 and self.size is not None
 
     @property
-    def falls_short(self) -> bool:
+    def may_be_short(self) -> bool:
         """Whether less was seen than there is, or nobody knows."""
         return self.size is None or self.count < self.size
 
@@ -170,7 +170,7 @@ class Provider:
                 part.size = self._size(message)
                 if tally.expected is None and not tally.pages:
                     tally.expected = part.size
-            if token and message.size == 0 and not message.headers and part.falls_short:
+            if token and message.size == 0 and not message.headers and part.may_be_short:
                 self._judge_end(part, tally)
             tally.pages += bool(message.headers)
             fresh = [one for one in message.headers if part.take(one)]

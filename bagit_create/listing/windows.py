@@ -52,7 +52,7 @@ def walk(search: Search, tally: Tally) -> Iterator[Listed]:
         total = page.total
         if _is_last(search, page, number, last_hits):
             if _is_cut(search, page, number):
-                tally.lacks(_unseen(total))
+                tally.lacks(_unseen(page.least))
             break
         first, last = times[0], times[-1]
         assert first is not None and last is not None
@@ -102,9 +102,12 @@ def _part(
     :param sampled: whether they are trusted to be from all over the window.
     """
     halves = None
-    if first.total >= WALL or not first.exact:  # that very number is a bound that is not named
+    is_whole = len(first.hits) >= search.size
+    # The wall itself may be a bound that is not named; one that is may be lower, or stand always.
+    is_long = bool(first.hits) and (first.total >= WALL or (is_whole and not first.exact))
+    if is_long:
         halves = window.halves(_cut(first, window) if sampled else None)
-    if halves is None and first.total >= WALL:
+    if is_long and halves is None and first.total >= WALL:
         tally.lacks(_too_many(middle_of(first) or window.start))
         yield from _shown_once(search, tally, window, first, shown)
         return
@@ -194,16 +197,16 @@ def _paged(search: Search, tally: Tally, window: Window, page: Page) -> Iterator
                 break
         if total > WALL:
             if not tally.cut:  # it has grown meanwhile
-                tally.lacks(_unseen(total))
+                tally.lacks(_unseen(page.least))
             return
         if has_fallen:  # what is gone does not make up for what was passed over
             seen.clear()
-        elif len(seen) >= total:
+        elif len(seen) >= page.least:
             return
-    if not seen and total:
+    if has_fallen and total:
         tally.lacks(MOVING)
-    elif len(seen) < total and page.exact:
-        tally.lacks(_unseen(total))
+    elif len(seen) < page.least:
+        tally.lacks(_unseen(page.least))
 
 
 def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -> bool:
@@ -220,7 +223,7 @@ def _is_last(search: Search, page: Page, number: int, before: tuple[Hit, ...]) -
 def _is_cut(search: Search, page: Page, number: int) -> bool:
     """Whether the last page has less than it should: where the first total was only a bound,
     nothing else would tell."""
-    return page.exact and (number - 1) * search.size + len(page.hits) < page.total
+    return (number - 1) * search.size + len(page.hits) < page.least
 
 
 def _count(page: Page, tally: Tally) -> None:

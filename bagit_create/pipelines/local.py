@@ -7,7 +7,6 @@ delete the folder once the package is there.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from ..errors import InputError, TransferError
 from ..log import readable
 from ..model import Description, Document, Record
 from ..options import JobOptions
-from ..tree import NAMED_AT_MOST, Tree
+from ..tree import EXHAUSTED, NAMED_AT_MOST, Tree
 from .base import Begun, Essence
 
 
@@ -52,7 +51,7 @@ class Local:
         try:
             tree.scan()
         except OSError as err:
-            if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            if err.errno in EXHAUSTED:
                 raise TransferError(
                     f"The source cannot be listed: {(err.strerror or str(err)).lower()}.",
                     where=readable(str(err.filename or self._given)),

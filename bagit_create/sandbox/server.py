@@ -268,9 +268,8 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):  # the other side may be gone, and not every system tells
             until = time.monotonic() + ARRIVED_S
             while any(waiting := fcntl.ioctl(self.connection, termios.TIOCOUTQ, waiting)):
-                if time.monotonic() > until:
+                if self.upstream.ended.wait(0.001) or time.monotonic() > until:
                     break
-                time.sleep(0.001)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
