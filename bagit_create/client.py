@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 
 from . import log
 from .answers import (
@@ -212,9 +213,8 @@ class Client:
         follow: bool = True,
     ) -> Iterator[tuple[Response, str]]:
         """The first answer that is not to be retried, redirects followed, and where it is from."""
-        attempt = 0
-        while True:
-            wait: float | None = None
+        for attempt in count():
+            seconds = backoff(attempt + 1)
             response: Response | None = None
             try:
                 if follow:
@@ -230,21 +230,21 @@ class Client:
             except ValueError as err:  # a host that no name can be (IDNA)
                 raise no_address(what, url, err) from err
             if response is not None:
+                told = retry_after(response.headers)
+                seconds = seconds if told is None else told
+                is_last = response.status not in RETRIED or attempt >= self._retries
+                if response.status in (429, 503) and seconds <= self._max_wait:
+                    if told is not None or not is_last:  # it means everybody here
+                        self._budgets[origin(final)].pause(seconds)
                 try:
-                    if response.status not in RETRIED or attempt >= self._retries:
+                    if is_last:
                         yield response, without_secrets(final)
                         return
                 finally:
                     response.close()
                 why = f"HTTP {response.status}"
-                wait = retry_after(response.headers)
-            attempt += 1
-            seconds = backoff(attempt) if wait is None else wait
-            if response is not None:
                 if seconds > self._max_wait:
                     raise put_off(url, seconds, response.status)
-                if response.status in (429, 503):  # it means everybody here
-                    self._budgets[origin(final)].pause(seconds)
             self._pauses.take(seconds, why)
 
     def _follow(

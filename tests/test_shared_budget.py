@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from bagit_create import budget
 from bagit_create.budget import history, shared, windows
 from bagit_create.client import Client
 from bagit_create.credentials import Secret
+from bagit_create.errors import Unreachable
 from bagit_create.sandbox import Fault, Sandbox
 from bagit_create.sandbox.limits import Limiter
 from bagit_create.wire import Wire
@@ -359,6 +361,23 @@ def test_a_search_that_has_a_limit_of_its_own_slows_nothing_else(
     searching.join()
 
     assert ([LONG[0]], 0) == (limiter.most[LONG], limiter.refused)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_gives_up_at_once_tells_the_others_how_long_to_wait(
+    sandbox: Sandbox, job: Path, status: int
+) -> None:
+    """The server has said it, and means all of them."""
+    url = sandbox.url("zenodo") + "/api/records/"
+    sandbox.fault("/api/records/1", Fault("status", status=status, retry_after="30"))
+    with closing(Client(Wire(url), retries=0, max_wait=60)) as client:
+        with pytest.raises(Unreachable):
+            client.get(url + "1", what="Record")
+    with closing(Client(Wire(url), retries=0, max_wait=1)) as client:
+        with pytest.raises(Unreachable, match="put the request off"):
+            client.get(url + "2", what="Record")
+
+    assert ["/api/records/1"] == [one.path for one in sandbox.seen]
 
 
 def test_a_limit_that_changes_is_followed(sandbox: Sandbox, job: Path) -> None:
