@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from . import config, credentials, log, sso
 from .client import Client
 from .config import Instance
-from .credentials import Secret
+from .credentials import Secret, secrets_of
 from .errors import InputError
 from .limits import requests_allowed
 from .model import Events
@@ -131,7 +131,7 @@ def open_client(
     for value in (
         token and token.value,
         share and share[1].value,
-        *(c.value for c in jar or ()),
+        *(secrets_of(jar) if jar is not None else ()),
     ):
         own.hide(value or "")
     if options.skipssl:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import ssl
@@ -14,12 +15,13 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .bodies import plain
-from .errors import AccessDenied, BicError, RecordNotFound, Unreachable, UpstreamError
+from .errors import AccessDenied, BicError, RecordNotFound, SipError, Unreachable, UpstreamError
 from .log import redact
 from .urls import clean, origin, without_secrets
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LOGIN_PATH = re.compile("/login|(?i:/adfs/ls|/auth/realms/|/shibboleth[.]sso/)")
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,18 @@ def refusal(status: int, what: str, url: str, content: bytes, access_hint: str) 
     )
 
 
-def unreachable(err: Exception, what: str, url: str) -> Unreachable:
-    """The error for a server to which there is no way, or whose certificate nobody vouches for."""
+def unreachable(err: Exception, what: str, url: str) -> BicError:
+    """The error for a server to which there is no way, or whose certificate nobody vouches for.
+
+    That this machine has too many files open, connections among them, says nothing of the server.
+    """
+    if isinstance(err, OSError) and err.errno in (errno.EMFILE, errno.ENFILE):
+        return SipError(
+            "No connection can be opened: this process, or this machine, has too many files open.",
+            where=without_secrets(url),
+            hint="allow more ('ulimit -n'), or use fewer --jobs or --workers",
+            resumable=True,
+        )
     why = redact(plain(err))
     host = urlsplit(url).hostname
     if isinstance(err, ssl.SSLCertVerificationError):
@@ -146,7 +158,7 @@ def check_redirect(
     scheme, host, _ = origin(after)
     if scheme not in ("http", "https") or (scheme == "http" and origin(before)[0] == "https"):
         raise UpstreamError(f"{what} was redirected to an unsafe address.", where=where)
-    if "/login" in urlsplit(after).path:
+    if leads_to_login(after):
         raise AccessDenied(
             f"{what} was refused: access denied, a login is asked for.",
             where=where,
@@ -157,6 +169,15 @@ def check_redirect(
             f"{what} was redirected to another site. Try to harvest the redirected source.",
             where=where,
         )
+
+
+def leads_to_login(url: str) -> bool:
+    """Whether an address is that of a page on which one signs in: a source's own, or one of those
+    that Shibboleth, ADFS and Keycloak have.
+
+    :raises ValueError: if it is no address.
+    """
+    return bool(_LOGIN_PATH.search(urlsplit(url).path))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

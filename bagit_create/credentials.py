@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,12 @@ from .config import Instance
 from .errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from http.cookiejar import MozillaCookieJar
+    from http.cookiejar import CookieJar, MozillaCookieJar
 
 GENERIC_VARIABLE = "BIC_TOKEN"
+SHORTEST = 8
+"""Characters of a cookie from which on it may be a secret. Others tell a language, a yes or a no:
+hidden, they would be missing in every word of a log that has them in it."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,11 @@ def read_cookies(path: Path) -> MozillaCookieJar:
     if not len(jar):
         raise ConfigError("The cookie file holds no cookie.", where=str(path))
     return jar
+
+
+def secrets_of(jar: CookieJar) -> Iterator[str]:
+    """The values of cookies that may be secrets."""
+    return (one.value for one in jar if one.value and len(one.value) >= SHORTEST)
 
 
 def _owner_only(path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import log
+from . import errors, log
 from .credentials import Secret
 from .errors import BicError, InputError, Interrupted
 from .job import Job
@@ -215,7 +215,7 @@ def failure(err: BicError) -> dict[str, Any]:
         "status": 1,
         "errormsg": err.for_callers(),
         "exit_code": err.exit_code,
-        "error": next(c.__name__ for c in type(err).__mro__ if c.__name__[0] != "_"),
+        "error": next(c.__name__ for c in type(err).__mro__ if c in vars(errors).values()),
         "http_status": err.http_status,
         "where": err.where,
         "hint": err.hint,

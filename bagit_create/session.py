@@ -15,12 +15,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from . import log
-from .answers import REDIRECTS
+from .answers import REDIRECTS, leads_to_login
+from .credentials import secrets_of
 from .errors import AccessDenied, BicError, UpstreamError
 from .urls import origin
 from .wire import Response, Wire
@@ -36,9 +38,8 @@ IN_VAIN = 3
 LONGEST_S = 3600.0
 """Seconds after which a sign-on is made anew, well before servers end one: Shibboleth's own setting
 is eight hours, Invenio's two days."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
-"""Seconds for which that holds; twice as long each time."""
-_LOGIN = re.compile("/login|/adfs/ls|/auth/realms/|/Shibboleth.sso/", re.IGNORECASE)
+PAUSE_S = 60.0
+"""Seconds for which that holds: a session that ends meanwhile is noticed only then."""
 _SESSION = re.compile("sess|sid", re.IGNORECASE)
 """Names of cookies that stand for a session; others, of load balancers say, may change."""
 
@@ -69,8 +70,8 @@ class SignedOn:
     which it is relied on.
     """
 
-    jar: CookieJar
-    values: Mapping[str, str]
+    jar: CookieJar = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
     until: float
 
     @property
@@ -118,8 +119,9 @@ class Session:
         :returns: None if such a sign was answered so in vain a short while ago.
         :raises NotSignedOn: if it fails.
         """
-        with self._lock:
-            if self._now is seen and time.monotonic() < self._pauses.get(sign, 0.0):
+        if time.monotonic() < self._pauses.get(sign, 0.0):
+            # A server that always gives other cookies does so whichever sign-on is newer.
+            if self._now is seen or sign == REPLACED:
                 return None
         return self._signed(seen, record, sign_on, anew=False)
 
@@ -127,45 +129,53 @@ class Session:
         """Note whether a sign stood after a sign-on, too: then it tells something else."""
         with self._lock:
             self._vain[sign] = many = self._vain.get(sign, 0) + 1 if in_vain else 0
-            self._pauses.pop(sign, None)
-            if many >= IN_VAIN:
-                pause = min(FIRST_PAUSE_S * 2 ** min(many - IN_VAIN, 10), LONGEST_PAUSE_S)
-                self._pauses[sign] = time.monotonic() + pause
+            self._pauses[sign] = time.monotonic() + PAUSE_S if many >= IN_VAIN else 0.0
+
+    def _newer(self, seen: SignedOn | None) -> SignedOn | None:
+        """The present sign-on, if it is another one and its time is not over."""
+        now = self._now
+        return None if now is None or now is seen or now.is_over else now
 
     def _signed(
         self, seen: SignedOn | None, record: str, sign_on: SignOn, *, anew: bool
     ) -> SignedOn:
         tries = self._tries
+        # Without the lock: while one record signs on for itself, others need not wait for it.
+        if not anew and (now := self._newer(seen)):
+            return now
         with self._lock:
-            now = self._now
-            if now is not None and now is not seen and not now.is_over and not anew:
-                return now
-            if self._failure is not None and self._tries != tries:  # while this thread waited
-                raise NotSignedOn(self._failure) from self._failure
-            self._tries += 1
-            self._now = None
+            if self._tries != tries:  # what came of it while this thread waited is for it too
+                if (last := self._failure) is not None:
+                    error = type(last)(last.message, where=self._base_url, hint=last.hint)
+                    raise NotSignedOn(error) from last
+                anew = False
+            if not anew:
+                if now := self._newer(seen):
+                    return now
+                self._now = None
+            self._failure = None
             try:
                 jar = self._sign_on(record, sign_on)
             except UpstreamError as err:
                 self._failure = err
                 raise NotSignedOn(err) from err
-            self._failure = None
-            self._now = _signed_on(jar, urlsplit(self._base_url).hostname or "")
-            return self._now
+            else:
+                self._now = _signed_on(jar, urlsplit(self._base_url).hostname or "")
+                return self._now
+            finally:
+                self._tries += 1
 
     def _sign_on(self, record: str, sign_on: SignOn) -> CookieJar:
         """Sign on at a record's page, or else, as it may be open to all, at the login page."""
         log.info(f"signing on to {urlsplit(self._base_url).hostname} with the certificate")
         page = f"{self._base_url}/youraccount/login"
-        if not record:
-            return sign_on(page)
         try:
-            return sign_on(record)
-        except AccessDenied as first:
-            try:
-                return sign_on(page)
-            except AccessDenied:
-                raise first from first.__cause__
+            return sign_on(record or page)
+        except AccessDenied:
+            with suppress(AccessDenied):
+                if record:
+                    return sign_on(page)
+            raise
 
 
 class Sessions:
@@ -178,16 +188,15 @@ class Sessions:
     def at(self, base_url: str) -> Session:
         """That of the server at an address."""
         with self._lock:
-            if base_url not in self._made:
-                self._made[base_url] = Session(base_url)
-            return self._made[base_url]
+            return self._made.setdefault(base_url, Session(base_url))
 
 
 @dataclass
 class Login:
     """What one maker of records knows of the sign-ons of its process.
 
-    ``turned_away`` tells whether a fresh one, too, was answered with the login page.
+    ``turned_away`` tells whether a fresh one, too, was answered with the login page, or would have
+    been (:data:`IN_VAIN`).
     """
 
     sessions: Sessions = field(default_factory=Sessions)
@@ -223,8 +232,8 @@ class SignedWire(Wire):
 
     def _take(self, signed: SignedOn) -> SignedOn:
         if signed.jar is not self._jar:
-            for cookie in signed.jar:
-                self._hide(cookie.value or "")
+            for one in secrets_of(signed.jar):
+                self._hide(one)
             self._jar = signed.jar
         return signed
 
@@ -265,13 +274,9 @@ def _sign(response: Response, url: str, signed: SignedOn) -> str:
     if response.status == 401:
         return REFUSED
     if response.status in REDIRECTS:
-        location = response.headers.get("Location", "")
-        try:
-            to_login = _LOGIN.search(urlsplit(urljoin(url, location)).path)
-        except ValueError:  # no address; who follows it says so
-            to_login = None
-        if to_login:
-            return LOGIN
+        with suppress(ValueError):  # no address; who follows it says so
+            if leads_to_login(urljoin(url, response.headers.get("Location", ""))):
+                return LOGIN
     given = response.headers.get("Set-Cookie", "")
     for name, value in signed.values.items() if given else ():
         for other in re.findall(rf"(?:^|,)\s*{re.escape(name)}=([^;,]*)", given):

@@ -7,6 +7,7 @@ against CERN a cookie file (``--cookies``) is the way that works today.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -16,6 +17,9 @@ from .errors import AccessDenied, ConfigError, Unreachable
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
+
+LOGGER = "cern_sso"
+"""The name under which that package logs."""
 
 
 def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
@@ -33,6 +37,8 @@ def sign_on(address: str, cert: str, jar: CookieJar | None) -> CookieJar:
         if not os.path.isfile(one):  # False, too, for a name that no file can have
             raise ConfigError("--cert names a file that is not there.", where=one[:500])
     call = _cert_sign_on()
+    # It logs the cookies (debug), and pages that may hold what signs on (error).
+    logging.getLogger(LOGGER).setLevel(logging.CRITICAL)
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     from requests import exceptions  # slow to load, and cern_sso has loaded it

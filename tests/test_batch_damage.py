@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from gates import LONG_S, gate, until
 from bagit_create import batch
 from bagit_create.batch import JobFolder, retry
 from bagit_create.batch.board import Board
+from bagit_create.batch.ledger import Gone, Lost
+from bagit_create.errors import BicError
+from bagit_create.main import failure
 from bagit_create.sip import claim
 
 __all__ = ["bench"]
@@ -85,13 +89,19 @@ def test_a_job_whose_log_is_not_whole_is_submitted_again(bench: Bench) -> None:
     assert 1 == told(bench.bic("submit", bench.path, *words))["jobs"]
 
 
-def test_a_shard_that_another_machine_has_just_finished_is_left_alone(bench: Bench) -> None:
-    """Of its log a network file system may show less than there is, for a while."""
+@pytest.mark.parametrize("ahead", [0, 3600])
+def test_a_shard_that_another_machine_has_just_finished_is_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Of its log a network file system may show less than there is, for a while; and the clock of
+    this machine may be ahead."""
     job = finished_job(bench)
     log = job.logs / "01-000001.0001.jsonl"
     first = json.loads(log.read_bytes().splitlines()[0])
     first["owner"] = re.sub("@[0-9a-f]{8}", "@0badcafe", first["owner"])
     log.write_text(json.dumps(first) + "\n")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
     result = bench.run("-w", "1")
 
     assert 8 == result.returncode
@@ -398,25 +408,36 @@ def test_an_id_of_json_is_text_or_a_number(bench: Bench) -> None:
     assert not bench.path.exists()
 
 
-def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(bench: Bench) -> None:
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(
+    bench: Bench, number: str
+) -> None:
     """Its log, which moves with it, would say that the package is in the new one."""
-    job = bench.job(bench.records(2), "--shard-size", "2")
+    job = bench.job(bench.records(2), "--shard-size", "1")
     moved = bench.place / "moved"
     with gate() as held:
         bench.sandbox.fault("/api/records/", held.fault)
-        running = bench.start("run", job.path, "-w", "1", "--processes", "1")
+        running = bench.start("run", job.path, "-w", number, "--processes", number)
         held.wait()
-        until(lambda: os.listdir(job.logs))
+        until(lambda: int(number) <= len(os.listdir(job.logs)))
         job.path.rename(moved)
         held.open()
         running.communicate(timeout=LONG_S)
 
     assert 10 == running.returncode
-    assert not (job.path / "packages").exists()
+    assert [] == [*job.path.rglob("sip::*")]
     assert {"pending"} == set(
         "pending" if one is None else one.state
         for _, one, _ in batch.last_outcomes(JobFolder(moved))
     )
+
+
+@pytest.mark.parametrize(
+    "error, kind", [(Gone("moved"), "SipError"), (Lost("asleep"), "Interrupted")]
+)
+def test_a_kind_of_failure_is_one_that_is_documented(error: BicError, kind: str) -> None:
+    """Scripts go by it, and a run by what its processes tell."""
+    assert kind == failure(error)["error"]
 
 
 # -- processes ----------------------------------------------------------------------------------

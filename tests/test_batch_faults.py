@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from bagit_create.batch import JobFolder, Orders, retry, run
 from bagit_create.batch.board import Board
 from bagit_create.batch.crew import Crew
 from bagit_create.batch.harvest import Harvester
+from bagit_create.batch.ledger import Claim
 from bagit_create.batch.run import Quiet
 from bagit_create.budget import Budget, windows
 from bagit_create.errors import BicError, SipError
@@ -212,6 +215,43 @@ def test_a_disk_that_is_nearly_full_ends_the_run(
     assert 10 == result.returncode
     assert "not enough room" in result.stderr
     assert {"NoRoom": 2} == batch.survey(JobFolder(bench.path)).totals.failed
+
+
+def test_a_job_folder_that_takes_no_byte_more_says_what_to_do(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room is made first; there is no other place for it."""
+    bench.job(bench.records(1))
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Claim, "append", full)
+    result = bench.run("-w", "1")
+
+    assert 10 == result.returncode
+    assert "make room on that file system, and run the job again then" in result.stderr
+
+
+def test_a_machine_that_has_too_many_files_open_ends_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting for the server would not help: it is there."""
+    ids = bench.records(2)
+    bench.job(ids, "--retries", "0")
+
+    def none_left(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as full:
+        full.setattr(socket, "create_connection", none_left)
+        result = bench.run("-w", "1")
+
+    assert 10 == result.returncode
+    assert "'ulimit -n'" in result.stderr
+    assert {"pending"} == set(bench.outcomes().values())
+    assert 0 == bench.run("-w", "1").returncode
+    assert ids == bench.packages()
 
 
 def test_one_record_that_is_too_large_for_the_disk_does_not_keep_the_others(

@@ -18,7 +18,7 @@ from batches import Bench, bench, told
 from gates import FOR_EVER_S, LONG_S, gate, until
 
 from bagit_create import batch, budget, validation
-from bagit_create.batch import Item, JobFolder, Orders, Outcome
+from bagit_create.batch import Item, JobFolder, Orders, Outcome, crew
 from bagit_create.batch.board import Board
 from bagit_create.batch.crew import Crew
 from bagit_create.batch.folder import Shard
@@ -119,7 +119,8 @@ def test_v_tells_how_each_record_ended(bench: Bench) -> None:
     "words",
     [("--processes", "0"), ("--processes", "-1"), ("--workers", "0"),
      ("--workers", "9999"), ("--share", "2"), ("--share", "x"),
-     ("--share", "1/0"), ("--patience", "-1"), ("--token", "a", "--token-file", "b")],
+     ("--share", "1/0"), ("--share", "1e999"), ("--patience", "-1"), ("--patience", "nan"),
+     ("--token", "a", "--token-file", "b")],
 )  # fmt: skip
 def test_orders_that_cannot_work_are_refused(bench: Bench, words: tuple[str, ...]) -> None:
     """Before any request."""
@@ -599,6 +600,29 @@ def test_status_live_ends_with_the_job(bench: Bench) -> None:
 
 
 # -- from Python --------------------------------------------------------------------------------
+
+
+def test_ctrl_c_waits_for_all_workers_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for each in turn: a minute is long enough."""
+    waited = [0.0]
+
+    class Stuck(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if timeout == crew.LOOK_S:
+                raise KeyboardInterrupt
+            waited[0] += timeout or 0.0
+            return False
+
+    made = Crew(bench.job(bench.records(1)), Quiet(), Stub, workers=8)
+    with monkeypatch.context() as patched:
+        patched.setattr(made, "_ended", [Stuck() for _ in range(8)])
+        patched.setattr(crew, "monotonic", lambda: waited[0])
+        with pytest.raises(KeyboardInterrupt):
+            made.wait()
+
+    assert crew.GRACE_S == waited[0]
 
 
 def test_events_tell_of_every_record(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import base64
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from redis import Redis, RedisError
 from bagit_create import batch
 from bagit_create.batch import celery, folder
 from bagit_create.batch.ledger import take
+from bagit_create.budget import budgets
 from bagit_create.cli import cli
 from bagit_create.errors import InputError, SipError
 from bagit_create.options import JobOptions
@@ -329,6 +331,18 @@ def test_what_stops_all_records_is_no_outcome(
     assert not is_complete(job)
 
 
+def test_what_a_process_does_after_a_task_is_no_part_of_the_job(
+    tmp_path: Path, config_file: Path, sandbox: Sandbox
+) -> None:
+    """Another task of the same worker may package one record, at full speed."""
+    job = job_of(tmp_path, config_file, sandbox, 1, 1)
+    before = budgets()
+    celery.work(str(job), "01-000000")
+
+    assert is_complete(job)
+    assert before is budgets()
+
+
 def test_without_a_worker_what_stops_all_records_is_raised_once(
     tmp_path: Path, config_file: Path, sandbox: Sandbox
 ) -> None:
@@ -377,7 +391,7 @@ def test_a_worker_has_its_own_scratch_and_share(
     assert (tmp_path / "work").is_dir()
 
 
-@pytest.mark.parametrize("share", ["2", "0", "many", "1/0"])
+@pytest.mark.parametrize("share", ["2", "0", "many", "1/0", "1e999"])
 def test_a_share_that_is_none_is_refused(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is asked for."""
     monkeypatch.setenv("BIC_SHARE", share)
@@ -423,6 +437,17 @@ def call(*words: str, **environment: str) -> Result:
     """``bic batch submit``, as a process of its own would: no connection is open yet."""
     celery._app.cache_clear()
     return CliRunner().invoke(cli, ["batch", "submit", *words], env=environment)
+
+
+def test_the_next_command_can_be_typed_as_it_stands(
+    tmp_path: Path, config_file: Path, sandbox: Sandbox
+) -> None:
+    """Though the job's name has a space in it."""
+    job = job_of(tmp_path, config_file, sandbox, 1, 1).rename(tmp_path / "my job")
+    answer = call(str(job), "--engine", "celery", CELERY_BROKER_URL="memory://")
+
+    assert 0 == answer.exit_code, answer.stderr
+    assert ["bic", "batch", "status", str(job)] == shlex.split(answer.stderr.partition("Next: ")[2])
 
 
 def test_a_broker_that_is_away_is_7_and_its_password_is_kept(

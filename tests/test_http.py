@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
+import socket
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -266,12 +269,42 @@ def test_a_credential_for_a_file_does_not_follow_it_elsewhere(server: Scripted, 
         assert any("c4n4ry" in str(one) for one in server.asked)
 
 
+@pytest.mark.parametrize(
+    "page", ["/adfs/ls/?wa=wsignin1.0", "/auth/realms/cern/protocol/saml", "/login/?next=x"]
+)
+@pytest.mark.parametrize("place", ["/api/records/r", "/api/records/r/files/f.bin/content"])
+def test_a_redirect_to_where_one_signs_in_is_a_refusal(
+    server: Scripted, run: Run, place: str, page: str
+) -> None:
+    """On whatever server that page is: the record has not moved there."""
+    there = f"https://login.example{page}"
+    server.answers[place] = lambda _: whole(b"", "302 Found", Location=there)
+    result = run()
+
+    assert result["exit_code"] == (8 if "files" in place else 6)
+    assert "refused" in result["errormsg"]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_connection_that_this_machine_cannot_open_is_no_fault_of_the_server(
+    run: Run, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Nobody has to look at the network."""
+
+    def none_left(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "create_connection", none_left)
+    result = run(retries=0)
+
+    assert 10 == result["exit_code"]
+    assert "ulimit -n" in result["hint"]
+
+
 def test_a_body_without_end_does_not_fill_the_disk(
     server: Scripted, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nobody knows its size, something is left for others: exit 10."""
-    import os
-
     from bagit_create.transfer import room
 
     def endless(_: Asked) -> Iterator[bytes]:

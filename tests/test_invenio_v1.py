@@ -382,6 +382,20 @@ def test_a_cookie_file_works_too(harvest: Harvest, tmp_path: Path) -> None:
     assert {"metadata.xml", "closed.pdf"} == payload(harvest(1403, "cds", cookies=jar))
 
 
+def test_a_cookie_that_is_a_word_is_hidden_nowhere(harvest: Harvest, tmp_path: Path) -> None:
+    """Browsers export those that tell a language, too: the log would lack it in every word."""
+    jar = tmp_path / "cookies.txt"
+    words = ("INVENIOSESSION\tgood", "ln\ten", "INVENIOSESSIONstub\tNO", "consent\t1")
+    lines = [f"127.0.0.1\tFALSE\t/\tFALSE\t0\t{one}\n" for one in words]
+    jar.write_text("".join(["# Netscape HTTP Cookie File\n", *lines]))
+    jar.chmod(0o600)
+    made = harvest(1403, "cds", cookies=jar)
+
+    assert (
+        "harvesting 1403 from cds" in (Path(made["path"]) / "data/meta/bagitcreate.log").read_text()
+    )
+
+
 def test_a_cookie_that_others_can_read_is_refused(harvest: Harvest, tmp_path: Path) -> None:
     """Before any request."""
     jar = tmp_path / "cookies.txt"

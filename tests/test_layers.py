@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "validation",
     },
     "sso": {"errors"},
-    "session": GROUND | {"answers", "urls", "wire"},
+    "session": GROUND | {"answers", "credentials", "urls", "wire"},
     "access": GROUND
     | {"client", "config", "credentials", "limits", "net", "options", "session", "sso", "wire"},
     "job": GROUND

@@ -242,6 +242,33 @@ def test_a_file_that_the_work_folder_lost_is_found(
     assert [] == [*tmp_path.glob("out/sip*")]
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ESTALE, errno.ENOTCONN])
+def test_a_work_folder_that_is_away_makes_no_package_invalid(
+    number: int, harvest: Harvest, work: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    """It may be there again for the next run, with all that was fetched."""
+    real, run = os.open, bagcopy.BagCopy.run
+
+    def failing(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if str(path).startswith(str(work)) and str(path).endswith("/dc.xml"):
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, flags, *more, **named)
+
+    with monkeypatch.context() as patched:
+
+        def while_away(self: bagcopy.BagCopy) -> None:
+            patched.setattr(os, "open", failing)
+            run(self)
+
+        patched.setattr(bagcopy.BagCopy, "run", while_away)
+        made = harvest(RECORD, workdir=work)
+
+    assert (10, "SipError") == (made["exit_code"], made["error"])
+    sandbox.seen.clear()
+    assert 0 == harvest(RECORD, workdir=work)["status"]
+    assert not any(one.path.endswith("/content") for one in sandbox.seen)
+
+
 def test_without_verification_the_copy_is_not_read(
     harvest: Harvest, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,7 +273,7 @@ def test_files_that_somebody_removed_are_made_anew(
 def test_a_job_that_was_made_anew_in_its_place_has_budgets_of_its_own(job: Path) -> None:
     """A process may live for months: of a job that nobody works on any more, it keeps nothing."""
     budget.budgets().of(HERE, "").pause(100)
-    budget.leave()
+    budget.share(job.with_name("another"))
     shutil.rmtree(job)
     budget.share(job)
     budget.budgets().of(HERE, "").pause(200)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.request import Request
@@ -15,6 +17,7 @@ import pytest
 import trustme
 from batches import Bench, bench, told
 from click.testing import CliRunner
+from gates import LONG_S, until
 from packages import everything
 from signing import Entrance, authority, certificate, package, server
 
@@ -22,6 +25,7 @@ from bagit_create import session
 from bagit_create.batch.harvest import MOST_REFUSED
 from bagit_create.cli import cli
 from bagit_create.credentials import read_cookies
+from bagit_create.errors import Unreachable
 from bagit_create.listing import Selection, list_records
 from bagit_create.options import JobOptions
 from bagit_create.sandbox.content import Content
@@ -257,6 +261,105 @@ def test_a_sign_on_whose_time_is_over_is_made_anew_before_the_next_request(
     assert 0 == result.returncode, result.stderr
     assert 2 == len(signing.server.sessions)
     assert all(["a.txt", "inner.txt"] == signing.files(recid) for recid in ids)
+
+
+def waiting(thread: threading.Thread) -> bool:
+    """Whether it waits for a sign-on that another thread makes."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and "tries" in frame.f_locals
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_who_waits_for_a_sign_on_takes_what_comes_of_it(is_away: bool) -> None:
+    """A login server that is away is not waited for by each thread in turn."""
+    one = session.Session("https://cds.example")
+    asked, go = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    def sign_on(address: str) -> CookieJar:
+        calls.append(address)
+        asked.set()
+        assert go.wait(LONG_S)
+        if is_away:
+            raise Unreachable("Nobody is there.", where=address)
+        return CookieJar()
+
+    ends: list[object] = []
+
+    def begin(page: str) -> None:
+        try:
+            ends.append(one.begin(page, sign_on))
+        except session.NotSignedOn as err:
+            ends.append((err.error.message, err.error.where))
+
+    pages = [f"https://cds.example/record/{number}" for number in range(4)]
+    threads = [threading.Thread(target=begin, args=(page,)) for page in pages]
+    threads[0].start()
+    assert asked.wait(LONG_S)
+    for other in threads[1:]:
+        other.start()
+    until(lambda: all(map(waiting, threads[1:])))
+    go.set()
+    for each in threads:
+        each.join(LONG_S)
+
+    assert pages[:1] == calls
+    if is_away:
+        assert ends.count(("Nobody is there.", "https://cds.example")) == 3
+    else:
+        assert 1 == len(set(map(id, ends)))
+
+
+def test_a_sign_on_for_one_record_keeps_no_other_from_going_on() -> None:
+    """Where each record has its own, all threads would stand still most of the time."""
+    one = session.Session("https://cds.example")
+    seen = one.begin("", lambda _: CookieJar())
+    for _ in range(session.IN_VAIN):
+        one.learn(session.REPLACED, in_vain=True)
+    asked, go = threading.Event(), threading.Event()
+
+    def slow(_: str) -> CookieJar:
+        asked.set()
+        assert go.wait(LONG_S)
+        return CookieJar()
+
+    other = threading.Thread(target=one.begin, args=("", slow))
+    other.start()
+    assert asked.wait(LONG_S)
+    now = one.current("", slow)
+    newer = one.renewed(seen, session.REPLACED, "", slow)
+    go.set()
+    other.join(LONG_S)
+
+    assert now is seen
+    assert newer is None
+    assert one.current("", slow) is not seen
+
+
+def test_a_sign_that_was_often_in_vain_is_believed_again_after_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A session may end in any job in which some records are nobody's to read."""
+    one = session.Session("https://cds.example")
+    seen = one.begin("", lambda _: CookieJar())
+    for _ in range(20):
+        one.learn(session.LOGIN, in_vain=True)
+    at_once = one.renewed(seen, session.LOGIN, "", lambda _: CookieJar())
+    now = time.monotonic()
+    with monkeypatch.context() as later:
+        later.setattr(time, "monotonic", lambda: now + 61)
+        then = one.renewed(seen, session.LOGIN, "", lambda _: CookieJar())
+
+    assert at_once is None
+    assert then not in (None, seen)
+
+
+def test_a_sign_on_does_not_tell_its_cookies() -> None:
+    """However it gets into a message."""
+    made = session.SignedOn(CookieJar(), {"INVENIOSESSION": "good1"}, 0.0)
+
+    assert "good1" not in repr(made)
+    assert "Cookie" not in repr(made)
 
 
 # -- what is refused ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,33 @@ def test_neither_certificate_nor_cookie_is_kept(
     kept = everything(tmp_path / "out")
     assert b"INVENIOSESSION=good" not in kept and b"ada.pem" not in kept
     assert b'"cert": true' in kept
+
+
+def test_the_library_that_signs_on_logs_no_cookie(
+    server: Any,
+    authority: trustme.CA,
+    harvest: Harvest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A program that logs everything has it in its log else; pages of the sign-on, too."""
+    real = sys.modules["cern_sso"].cert_sign_on
+
+    def talking(*given: str) -> Any:
+        cookies, log = real(*given), logging.getLogger("cern_sso")
+        log.debug("Cookie jar now contains: %s", cookies)
+        log.error("The contents returned was: %s", cookies)
+        return cookies
+
+    monkeypatch.setattr(sys.modules["cern_sso"], "cert_sign_on", talking)
+    caplog.set_level(logging.DEBUG, "cern_sso")
+    caplog.set_level(logging.DEBUG)
+    harvest(1403, "cds", cert=certificate(authority, tmp_path))
+
+    assert ["good1"] == server.sessions
+    assert "harvesting 1403" in caplog.text
+    assert "good1" not in caplog.text
 
 
 def test_a_certificate_that_is_not_trusted_is_6(

@@ -6,11 +6,11 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from zlib import crc32
 
 from .folder import JobFolder, Shard
-from .ledger import Claim, generations, is_over, log_name, take
+from .ledger import Claim, file_clock, generations, is_over, log_name, take
 
 BEAT_S = 15.0
 """Seconds between two signs of life; :mod:`bagit_create.sip.claim` says how many may be missed."""
@@ -51,7 +51,7 @@ class Board:
         """
         self._job.items(shard)
         last = generations(self._job).get(shard, 0)
-        if last and not is_over(self._job.logs / log_name(shard, last), self._clock()):
+        if last and not is_over(self._job.logs / log_name(shard, last), file_clock(self._job)):
             return None
         return take(self._job, shard, last + 1)
 
@@ -85,21 +85,11 @@ class Board:
             begin = crc32(f"{os.getpid()} {os.uname().nodename}".encode()) % len(free)
             self._free.extend(free[begin:] + free[:begin])
             return True
-        clock = self._clock() if held else 0.0
+        clock = file_clock(self._job) if held else 0.0
         for shard in held:
             if is_over(self._job.logs / log_name(shard, claimed[shard]), clock):
                 self._free.append((shard, claimed[shard] + 1))
         return bool(self._free)
-
-    def _clock(self) -> float:
-        """What the clock of the file system says: those of two machines differ."""
-        path = self._job.logs / f".clock-{os.getpid()}-{threading.get_ident()}"
-        try:
-            with path.open("wb") as file:
-                return os.fstat(file.fileno()).st_mtime
-        finally:
-            with suppress(OSError):
-                path.unlink()
 
     # -- signs of life ------------------------------------------------------------------------
 

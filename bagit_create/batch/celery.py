@@ -182,7 +182,7 @@ def _orders() -> Orders:
     part, scratch = os.environ.get(SHARE), os.environ.get(WORKDIR)
     try:
         share = float(Fraction(part)) if part else None
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ArithmeticError):
         share = -1.0
     if share is not None and not 0 < share <= 1:
         raise InputError(f"{SHARE} is a part of 1, as 1/4 or 0.25.")

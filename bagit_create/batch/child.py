@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -96,22 +97,21 @@ class Orders:
 
 
 def crew_for(job: JobFolder, orders: Orders, events: Any, only: Shard | None = None) -> Crew:
-    """The workers of this process."""
-    budget_of(job, orders)
-    return Crew(
-        job,
-        events,
-        partial(Harvester, orders.options(job), events, orders.telling, Sessions()),
-        workers=orders.workers,
-        wait=orders.wait,
-        only=only,
-        patience=orders.patience,
-    )
+    """The workers of this process; they keep within what the servers allow all those of the job."""
 
+    def made() -> Crew:
+        budget.share(job.budget, orders.part or 1.0)
+        return Crew(
+            job,
+            events,
+            partial(Harvester, orders.options(job), events, orders.telling, Sessions()),
+            workers=orders.workers,
+            wait=orders.wait,
+            only=only,
+            patience=orders.patience,
+        )
 
-def budget_of(job: JobFolder, orders: Orders) -> None:
-    """Keep this process's requests within what the servers allow all workers of the job."""
-    budget.share(job.budget, orders.part or 1.0)
+    return copy_context().run(made)  # what this process does besides is no part of the job
 
 
 class Teller:

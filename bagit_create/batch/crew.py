@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
+from time import monotonic
 from typing import Protocol
 
 from ..errors import BicError, SipError
@@ -127,8 +128,9 @@ class Crew:
                     pass
         except BaseException:  # Ctrl-C
             self.stop()
+            until = monotonic() + GRACE_S
             for ended in self._ended:
-                ended.wait(GRACE_S)
+                ended.wait(max(0.0, until - monotonic()))
             raise
         finally:
             self._board.close()

@@ -79,7 +79,8 @@ _Ended = dict[int, tuple[Outcome, Share]]
 class History:
     """Reads the logs of a job, once; what is told beside the records is whole at the end of it.
 
-    :param clock: what the clock of the file system says, in Unix seconds.
+    :param clock: Unix seconds; where that of the file system differs, a worker may be told as gone
+        that is not, or the other way round.
     :param on_attempt: called with each attempt at a record, also those that later ones replaced.
     :raises SipError: if the folder cannot be read.
     """

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import budget, errors, log
+from .. import errors, log
 from ..errors import BicError, InputError, Interrupted
 from ..main import failure
 from ..model import Silent
@@ -80,9 +80,6 @@ def run(
         raise Interrupted(
             "Interrupted.", hint="run the job again; what is finished is not made again"
         ) from err
-    finally:
-        if number == 1:
-            budget.leave()  # what this process does next is no part of the job
     return followed.totals
 
 
@@ -99,7 +96,7 @@ def _check(job: JobFolder, orders: Orders, processes: int | None) -> None:
         faults.append("--processes is at least 1.")
     if orders.part is not None and not 0 < orders.part <= 1:
         faults.append("--share is a part of 1, as 1/4 or 0.25.")
-    if orders.patience < 0:
+    if not orders.patience >= 0:  # NaN would have no end
         faults.append("--patience is not negative.")
     if orders.token and len(job.file.sources) > 1:
         faults.append(

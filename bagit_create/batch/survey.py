@@ -11,7 +11,7 @@ from typing import Any
 from .. import log
 from .folder import JobFolder, Shard, not_written, reading
 from .jobfile import DAMAGED
-from .ledger import generations, head, is_over, last_line, log_name, read
+from .ledger import file_clock, generations, head, is_over, last_line, log_name, read
 from .outcome import MOST, Totals
 
 RECENT_S = 300.0
@@ -173,13 +173,21 @@ def _without_retried(job: JobFolder, rounds: set[int], totals: Totals) -> None:
 def take_up(job: JobFolder, found: Survey) -> None:
     """Give the workers what the logs have lost of shards that had come to their end.
 
+    Those of which another machine has just written the end are left alone, whatever the clock of
+    this one says: a network file system may show less of a log than there is, for a while.
+
     :raises SipError: if the job folder cannot be written.
     """
-    for shard in found.cut:
-        try:
-            job.reopen(shard)
-        except OSError as err:
-            raise not_written(err, job.path) from err
-        log.warning(
-            f"the log of shard {shard.name} is not whole: what it has lost is taken up again"
-        )
+    if not found.cut:
+        return
+    try:
+        clock, claimed = file_clock(job), generations(job)
+        for shard in found.cut:
+            if is_over(job.logs / log_name(shard, claimed.get(shard, 0)), clock):
+                job.reopen(shard)
+                log.warning(
+                    f"the log of shard {shard.name} is not whole: what it has lost is taken up"
+                    " again"
+                )
+    except OSError as err:
+        raise not_written(err, job.path) from err

@@ -183,5 +183,5 @@ def _writing(job: JobFolder) -> Iterator[None]:
         yield
     except OSError as err:
         error = not_written(err, job.path)
-        error.hint = error.hint.replace("choose another place", "run the job again then")
+        error.hint = error.hint.replace("or choose another place", "and run the job again then")
         raise Fatal(error) from err

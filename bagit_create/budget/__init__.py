@@ -8,7 +8,7 @@ server.
 from __future__ import annotations
 
 from .budget import RECOVERY, SPARED, Budget, Limits
-from .registry import Registry, budgets, forget, leave, share
+from .registry import Registry, budgets, forget, share
 
 __all__ = [
     "RECOVERY",
@@ -18,6 +18,5 @@ __all__ = [
     "Registry",
     "budgets",
     "forget",
-    "leave",
     "share",
 ]

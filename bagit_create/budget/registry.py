@@ -113,11 +113,6 @@ def share(folder: Path, part: float = 1.0) -> None:
         _here.set(found)
 
 
-def leave() -> None:
-    """What this thread does from now on is no part of a job."""
-    _here.set(None)
-
-
 def forget() -> None:
     """Begin anew with every server, each process for itself."""
     global _own

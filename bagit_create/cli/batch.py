@@ -227,7 +227,7 @@ def _orders(given: dict[str, Any]) -> Orders:
     if given["share"]:
         try:
             part = float(Fraction(given["share"]))
-        except (ValueError, ZeroDivisionError) as err:
+        except (ValueError, ArithmeticError) as err:
             raise InputError("--share is a part of 1, as 1/4 or 0.25.") from err
     token = Secret(given["token"]) if given["token"] else None
     if given["token_file"]:

@@ -152,5 +152,5 @@ def _to_celery(folder: JobFolder, app: str | None, as_json: bool) -> None:
         output.emit_json({"job": str(folder.path), "engine": "celery", "jobs": sent})
     else:
         output.emit(bytes(folder.path))
-        job = shlex.quote(str(folder.path))
-        output.tell(f"{words.count(sent, 'task')} sent. Next: bic batch status {shlex.quote(job)}")
+        told = f"{words.count(sent, 'task')} sent"
+        output.tell(f"{told}. Next: bic batch status {shlex.quote(str(folder.path))}")

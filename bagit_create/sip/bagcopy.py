@@ -18,6 +18,11 @@ from .disk import sync
 
 NAMED_AT_MOST = 20
 UNREADABLE = "The package cannot be read in the work folder."
+_NOT_ITS_FAULT = (
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.ENODEV, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT),
+)
+"""Too many files are open, memory is short, or a network file system is away."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -235,7 +240,7 @@ def _unreadable(path: str, err: OSError) -> InvalidSip:
 
     :raises OSError: where it is not the work folder's fault that it cannot.
     """
-    if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+    if err.errno in _NOT_ITS_FAULT:
         raise err
     return _invalid(UNREADABLE, [f"{path}: {(err.strerror or str(err)).lower()}"])
 
