@@ -418,8 +418,7 @@ def test_a_job_that_is_moved_while_it_runs_makes_no_package_in_the_old_place(
     with gate() as held:
         bench.sandbox.fault("/api/records/", held.fault)
         running = bench.start("run", job.path, "-w", number, "--processes", number)
-        held.wait()
-        until(lambda: int(number) <= len(os.listdir(job.logs)))
+        until(lambda: int(number) <= bench.asked())
         job.path.rename(moved)
         held.open()
         running.communicate(timeout=LONG_S)
