@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from contextvars import copy_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -179,6 +181,21 @@ def test_a_part_is_kept_to(sandbox: Sandbox, tmp_path: Path) -> None:
 
     assert (10, 0) == (limiter.allowed, limiter.refused)
     assert not (tmp_path / "job").exists()
+
+
+def test_a_part_is_still_known_when_the_next_shard_comes(job: Path) -> None:
+    """A Celery worker makes one after the other, and no folder remembers what it was told."""
+
+    def shard() -> float:
+        budget.share(job, 0.25)
+        one = budget.budgets().of(HERE, "")
+        wait = one.begin()
+        one.pause(100)
+        return wait
+
+    assert 0 == copy_context().run(shard)
+    gc.collect()
+    assert 90 < copy_context().run(shard)
 
 
 @pytest.mark.parametrize("part", [0, -1, 1.01])

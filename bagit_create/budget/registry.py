@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -88,6 +89,8 @@ _own = Registry()
 """Of single runs."""
 _jobs: weakref.WeakValueDictionary[tuple[Path, float], Registry] = weakref.WeakValueDictionary()
 """Those of jobs: there for as long as anybody works on one."""
+_parts: deque[Registry] = deque(maxlen=8)
+"""The last ones that keep a part of an allowance, of which no folder remembers anything."""
 _here: ContextVar[Registry | None] = ContextVar("bic_budgets", default=None)
 """A process may work on two jobs at a time, each in threads of its own."""
 
@@ -110,6 +113,8 @@ def share(folder: Path, part: float = 1.0) -> None:
         found = _jobs.get((folder, part))
         if found is None:
             found = _jobs[(folder, part)] = Registry(folder, part)
+            if part < 1:
+                _parts.append(found)
         _here.set(found)
 
 
@@ -119,6 +124,7 @@ def forget() -> None:
     with _lock:
         _own = Registry()
         _jobs.clear()
+        _parts.clear()
         _here.set(None)
 
 

@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from ..answers import REDIRECTS
+from ..answers import REDIRECTS, leads_to_login
 from ..client import Client
 from ..config import Instance
 from ..errors import AccessDenied, RecordNotFound, UpstreamError
@@ -123,7 +123,7 @@ class Indico:
         except RecordNotFound as err:
             err.hint = "the category is the number in its address, /category/NUMBER/"
             raise
-        to_login = "/login" in urlsplit(answer.headers.get("Location", "")).path
+        to_login = leads_to_login(answer.headers.get("Location", ""))
         if answer.status in (401, 403) and self._client.wire.has_token:
             tally.notes.append("nothing is shown, and the token may not open the category's page")
         elif answer.status in (401, 403) or to_login:

@@ -11,7 +11,7 @@ import re
 from urllib.parse import quote, urljoin, urlsplit
 
 from .. import log
-from ..answers import REDIRECTS, Answer, html_hint
+from ..answers import REDIRECTS, Answer, html_hint, leads_to_login
 from ..client import Client
 from ..config import Instance
 from ..errors import AccessDenied, RecordNotFound, UpstreamError
@@ -146,7 +146,7 @@ class InvenioV1:
         except ValueError as err:
             raise UpstreamError(f"{WHAT} was redirected to no address.", where=url) from err
         where = f"{without_secrets(url)} to {without_secrets(target)}"
-        if "/login" in parts.path:
+        if leads_to_login(target):
             raise AccessDenied(
                 f"{WHAT} was refused: access denied, a login is asked for.",
                 where=where,
