@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from ..errors import BicError, Unreachable, UpstreamError
 from ..options import RECID
 from . import dates, oaixml
 from .base import Listed, Selection, Tally
+from .oaipart import Part
 from .oaixml import Header, Message
 
 WHAT = "OAI-PMH request"
@@ -39,51 +40,6 @@ class _Lost(Exception):
     def __init__(self, why: BicError) -> None:
         super().__init__(why.message)
         self.why = why
-
-
-@dataclass
-class _Part:
-    """A time of the list, both ends included, None is open; and what was seen of it."""
-
-    start: datetime | None
-    end: datetime | None
-    size: int | None = None
-    count: int = 0
-    last: str = ""
-    at_last: set[str] = field(default_factory=set)
-    stamps: int = 0
-    ordered: bool = True
-    resumed: bool = False
-
-    def take(self, header: Header) -> bool:
-        """Count a header; False if it came before, where the list was gone on with."""
-        if header.datestamp == self.last:
-            if header.identifier in self.at_last:
-                return False
-        else:
-            self.ordered = self.ordered and header.datestamp > self.last
-            self.last = header.datestamp
-            self.at_last = set()
-            self.stamps += 1
-        self.at_last.add(header.identifier)
-        self.count += 1
-        return True
-
-    @property
-    def has_order(self) -> bool:
-        """Whether all that is still to come seems to be of the last datestamp or later; trusted
-        only where the size of the list will tell if it is not."""
-        return self.ordered and self.stamps > 1 and self.size is not None
-
-    @property
-    def may_be_short(self) -> bool:
-        """Whether less was seen than there is, or nobody knows."""
-        return self.size is None or self.count < self.size
-
-    @property
-    def is_short(self) -> bool:
-        """Whether less was seen than there is."""
-        return self.size is not None and self.count < self.size
 
 
 class Provider:
@@ -115,7 +71,7 @@ class Provider:
         self._identify()
         start = dates.moment(selection.since) if selection.since else None
         end = dates.after(selection.until) - dates.SECOND if selection.until else None
-        whole = _Part(start, end)
+        whole = Part(start, end)
         times = [one for one in (selection.since, selection.until) if one]
         if self._by_day and not all(map(dates.is_day, times)):
             tally.notes.append("the server knows days, not times: the days of both ends are whole")
@@ -131,7 +87,7 @@ class Provider:
 
     # -- one time of the list -----------------------------------------------------------------
 
-    def _part(self, spec: str, part: _Part, tally: Tally) -> Iterator[Listed]:
+    def _part(self, spec: str, part: Part, tally: Tally) -> Iterator[Listed]:
         for left in reversed(range(TRIES)):
             try:
                 yield from self._chain(spec, part, tally)
@@ -143,14 +99,14 @@ class Provider:
                     return
                 if not left:
                     raise lost.why from lost
-                part = _Part(part.start, part.end)
+                part = Part(part.start, part.end)
                 continue
             if part.resumed and part.is_short:  # it was not in order after all
                 for half in self._halves(part) or ():
                     yield from self._part(spec, half, tally)
             return
 
-    def _chain(self, spec: str, part: _Part, tally: Tally) -> Iterator[Listed]:
+    def _chain(self, spec: str, part: Part, tally: Tally) -> Iterator[Listed]:
         """A list and its continuations; where a token fails, on from the last datestamp."""
         asked = self._bounds(spec, part)
         pages: set[int] = set()
@@ -191,7 +147,7 @@ class Provider:
                 )
             pages.add(page)
 
-    def _judge_end(self, part: _Part, tally: Tally) -> None:
+    def _judge_end(self, part: Part, tally: Tally) -> None:
         """A token, which is given where more follows, led to nothing: it was forgotten, perhaps.
 
         :raises _Lost: unless this server ends all its lists so.
@@ -214,7 +170,7 @@ class Provider:
                 continue
             yield Listed(self._instance.name, match[1], one.datestamp, deleted=one.deleted)
 
-    def _halves(self, part: _Part) -> tuple[_Part, _Part] | None:
+    def _halves(self, part: Part) -> tuple[Part, Part] | None:
         """Both halves of a time, which share a datestamp; None if it is too short."""
         start, end = part.start or self._earliest, part.end or self._now
         middle = (start + (end - start) / 2).replace(microsecond=0)
@@ -222,9 +178,9 @@ class Provider:
             middle = middle.replace(hour=0, minute=0, second=0)
         if not start < middle < end:
             return None
-        return _Part(part.start, middle), _Part(middle, part.end)
+        return Part(part.start, middle), Part(middle, part.end)
 
-    def _bounds(self, spec: str, part: _Part) -> dict[str, str]:
+    def _bounds(self, spec: str, part: Part) -> dict[str, str]:
         asked = {"metadataPrefix": "oai_dc"}
         if spec:
             asked["set"] = spec

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import re
-import socket
-import struct
-import termios
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,10 +14,8 @@ from typing import Any, Protocol
 
 from .content import Content
 from .faults import Fault, Switchboard
-from .sockets import Sockets
+from .sockets import Sockets, reset
 
-ARRIVED_S = 10.0
-"""Seconds after which a client that reads nothing is not waited for."""
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sorry</title></head><body><p>%s</p></body></html>\n"
 
 
@@ -240,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Promise the whole body, send a part, and end as the fault says."""
         self.close_connection = True
         if fault.kind == "reset" and not fault.after:
-            self._reset()
+            reset(self.connection, self.upstream.ended)
             return
         self._head(reply, reply.length)
         count = 0 if self.command == "HEAD" else fault.after
@@ -250,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind == "stall":
             self.upstream.ended.wait(fault.seconds)
         elif fault.kind == "reset":
-            self._reset()
+            reset(self.connection, self.upstream.ended)
 
     def _raw(self, fault: Fault, said: bytes) -> None:
         """Say it, and end as the fault says."""
@@ -260,18 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.seconds:
             self.upstream.ended.wait(fault.seconds)
         if fault.ends == "reset":
-            self._reset()
-
-    def _reset(self) -> None:
-        """Break the connection when all that was sent has arrived: a reset would overtake it."""
-        waiting = bytes(4)
-        with suppress(OSError):  # the other side may be gone, and not every system tells
-            until = time.monotonic() + ARRIVED_S
-            while any(waiting := fcntl.ioctl(self.connection, termios.TIOCOUTQ, waiting)):
-                if self.upstream.ended.wait(0.001) or time.monotonic() > until:
-                    break
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
+            reset(self.connection, self.upstream.ended)
 
     def _endless(self, reply: Reply) -> None:
         self.close_connection = True

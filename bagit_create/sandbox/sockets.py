@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import struct
+import termios
+import time
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
-from threading import Lock, Thread, current_thread
+from threading import Event, Lock, Thread, current_thread
 from typing import Any
+
+ARRIVED_S = 10.0
+"""Seconds after which a client that reads nothing is not waited for."""
 
 
 class Sockets(ThreadingHTTPServer):
@@ -47,3 +54,18 @@ class Sockets(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no event."""
+
+
+def reset(connection: socket.socket, ended: Event) -> None:
+    """Break a connection when all that was sent has arrived: a reset would overtake it.
+
+    :param ended: set when nobody is to wait any more.
+    """
+    waiting = bytes(4)
+    with suppress(OSError):  # the other side may be gone, and not every system tells
+        until = time.monotonic() + ARRIVED_S
+        while any(waiting := fcntl.ioctl(connection, termios.TIOCOUTQ, waiting)):
+            if ended.wait(0.001) or time.monotonic() > until:
+                break
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
