@@ -24,6 +24,10 @@ from collections.abc import Callable, Sequence
 _PARSED_BY_CALLERS = ("408", "429", "502", "503", "504")
 
 
+MORE_FILES = "allow more open files ('ulimit -n'), or use fewer --jobs"
+"""What to do where this process may open no more."""
+
+
 class BicError(Exception):
     """Something went wrong that the reader of the message can understand.
 

@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from ..errors import NoRoom, SipError
+from ..errors import MORE_FILES, NoRoom, SipError
 
 
 def check_target(target: Path) -> None:
@@ -140,7 +140,7 @@ def cannot_write(err: OSError, place: Path) -> SipError:
         errno.ENOENT: "was it removed, or its disk taken away, meanwhile?",
         errno.ENOTDIR: "choose a folder as --target",
         errno.ENAMETOOLONG: "choose a --target with a shorter path",
-        errno.EMFILE: "allow more open files ('ulimit -n'), or use fewer --jobs",
+        errno.EMFILE: MORE_FILES,
         errno.ENFILE: "all programs of this machine have too many files open: try again later",
     }
     made = SipError(

@@ -8,14 +8,13 @@ import stat
 from collections.abc import Callable
 
 from ..checksums import BLOCK, Digests, ParallelDigests, read_block
-from ..errors import Interrupted, TransferError
+from ..errors import MORE_FILES, Interrupted, TransferError
 from ..model import Checksum, FileEntry
 
 SMALL = 64 * 1024
 """Bytes up to which memory of their own costs less than that which all reads share."""
 LARGE = 64 * 1024 * 1024
 """Bytes from which a file's digests are worth a thread each."""
-TOO_MANY = "allow more open files ('ulimit -n'), or use fewer --jobs"
 
 
 def copy(
@@ -94,7 +93,7 @@ def _unreadable(entry: FileEntry, err: OSError) -> TransferError:
     return TransferError(
         f"A file cannot be read: {(err.strerror or str(err)).lower()}.",
         where=name,
-        hint=TOO_MANY if err.errno in (errno.EMFILE, errno.ENFILE) else "",
+        hint=MORE_FILES if err.errno in (errno.EMFILE, errno.ENFILE) else "",
     )
 
 
